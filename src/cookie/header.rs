@@ -1,0 +1,123 @@
+//! Finding our cookie in the raw bytes of the request.
+//!
+//! Parsers that decode, unquote or trim generously let one cookie swallow or impersonate another
+//! (a `"` before ours, `%5F%5FHost-`, a Unicode space). So this one compares bytes: the exact name, SP and
+//! HTAB trimmed, nothing decoded (RFC 6265bis, section 5.8.3, on how user agents write the header).
+//! What stands in other cookies cannot change what is found.
+
+use crate::verdict::Verdict;
+
+/// Longest `Cookie` header that is read, over all its fields.
+pub const MAX_HEADER: usize = 64 * 1024;
+/// Most name-value pairs in it.
+pub const MAX_PAIRS: usize = 150;
+/// Most values of our name.
+pub const MAX_CANDIDATES: usize = 4;
+
+/// The values of our name, in the order in which they were sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Candidates<'a> {
+    values: [&'a [u8]; MAX_CANDIDATES],
+    count: usize,
+}
+
+impl<'a> Candidates<'a> {
+    /// The values found: one to four.
+    #[must_use]
+    pub fn values(&self) -> &[&'a [u8]] {
+        &self.values[..self.count]
+    }
+}
+
+/// Walks all `Cookie` fields of a request (HTTP/2 splits them) for values of `name`.
+///
+/// Takes time linear in the header and allocates nothing.
+///
+/// # Errors
+///
+/// [`Verdict::NoCookie`] when there is none, [`Verdict::TooLarge`] beyond [`MAX_HEADER`] bytes or
+/// [`MAX_PAIRS`] pairs, [`Verdict::Duplicate`] beyond [`MAX_CANDIDATES`] values.
+pub fn find<'a>(fields: impl IntoIterator<Item = &'a [u8]>, name: &str) -> Result<Candidates<'a>, Verdict> {
+    let mut found = Candidates::default();
+    let (mut bytes, mut pairs) = (0_usize, 0_usize);
+    for field in fields {
+        bytes += field.len();
+        if bytes > MAX_HEADER {
+            return Err(Verdict::TooLarge);
+        }
+        for pair in field.split(|&b| b == b';') {
+            pairs += 1;
+            if pairs > MAX_PAIRS {
+                return Err(Verdict::TooLarge);
+            }
+            let Some(value) = value_of(pair, name.as_bytes()) else { continue };
+            let Some(place) = found.values.get_mut(found.count) else { return Err(Verdict::Duplicate) };
+            *place = value;
+            found.count += 1;
+        }
+    }
+    if found.count == 0 { Err(Verdict::NoCookie) } else { Ok(found) }
+}
+
+fn value_of<'a>(pair: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let rest = trim(pair).strip_prefix(name)?;
+    rest.strip_prefix(b"=").map(trim)
+}
+
+fn trim(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = bytes {
+        bytes = rest;
+    }
+    while let [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values<'a>(fields: &[&'a [u8]]) -> Result<Vec<&'a [u8]>, Verdict> {
+        find(fields.iter().copied(), "__Host-shop").map(|found| found.values().to_vec())
+    }
+
+    #[test]
+    fn other_cookies_cannot_hide_ours() {
+        for other in ["a=\u{e9}", "a=\"", "a=\"x", "=", "", "a", "a=%00", "__Host-shopping=z", "x__Host-shop=z"] {
+            let header = format!("{other}; __Host-shop=v; b=\"");
+            assert_eq!(values(&[header.as_bytes()]), Ok(vec![&b"v"[..]]), "{other}");
+        }
+    }
+
+    #[test]
+    fn only_the_exact_name_counts() {
+        for header in [
+            "%5F%5FHost-shop=v",
+            "__host-shop=v",
+            "__Host-shop =v",
+            "\u{2003}__Host-shop=v",
+            "\"__Host-shop\"=v",
+            "__Host-shop",
+            "=__Host-shop=v",
+        ] {
+            assert_eq!(values(&[header.as_bytes()]), Err(Verdict::NoCookie), "{header}");
+        }
+    }
+
+    #[test]
+    fn all_fields_are_read_and_only_sp_and_htab_trimmed() {
+        assert_eq!(values(&[b"a=1", b"b=2; \t__Host-shop=\tv \t"]), Ok(vec![&b"v"[..]]));
+        assert_eq!(values(&[b"__Host-shop=\x0bv"]), Ok(vec![&b"\x0bv"[..]]));
+        assert_eq!(values(&[b"__Host-shop=1", b"__Host-shop=2"]), Ok(vec![&b"1"[..], b"2"]));
+    }
+
+    #[test]
+    fn caps_hold_before_any_work() {
+        assert_eq!(values(&[&[b'a'; MAX_HEADER + 1]]), Err(Verdict::TooLarge));
+        let many = "a=1;".repeat(10_000);
+        assert_eq!(values(&[many.as_bytes()]), Err(Verdict::TooLarge));
+        let copies = "__Host-shop=1;".repeat(5);
+        assert_eq!(values(&[copies.as_bytes()]), Err(Verdict::Duplicate));
+    }
+}

@@ -1,0 +1,21 @@
+//! Sessions sealed into the cookie, revocable everywhere within a bound you choose.
+pub mod aead;
+pub mod claims;
+pub mod cookie;
+pub mod error;
+pub mod id;
+pub mod io;
+pub mod key;
+pub mod payload;
+pub mod random;
+pub mod revocation;
+pub mod ring;
+pub mod rotation;
+pub mod seal;
+pub mod secret;
+pub mod time;
+pub mod verdict;
+pub mod wire;
+pub use error::Error;
+pub use ring::KeyRing;
+pub use verdict::Verdict;
