@@ -1,10 +1,16 @@
 //! Sessions sealed into the cookie, revocable everywhere within a bound you choose.
 pub mod aead;
+mod builder;
 pub mod claims;
+pub mod config;
 pub mod cookie;
+mod core;
+pub mod counters;
 pub mod error;
+pub mod explain;
 pub mod id;
 pub mod io;
+pub mod judge;
 pub mod key;
 pub mod payload;
 pub mod random;
@@ -13,9 +19,18 @@ pub mod ring;
 pub mod rotation;
 pub mod seal;
 pub mod secret;
+mod session;
+mod sessions;
 pub mod time;
 pub mod verdict;
+#[cfg(feature = "warp")]
+pub mod warp;
 pub mod wire;
+pub use builder::Builder;
+pub use cookie::SameSite;
 pub use error::Error;
 pub use ring::KeyRing;
+pub use session::{Login, Map, Payload, Request, Session, Stamp, Taken};
+pub use sessions::{Old, Sessions};
+pub use time::{days, hours, minutes};
 pub use verdict::Verdict;

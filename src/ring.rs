@@ -93,6 +93,13 @@ impl KeyRing {
         self.keys.iter().find(|key| key.id == id).map(Arc::as_ref).ok_or(Verdict::UnknownKey)
     }
 
+    /// Where a key stands; none if neither its file nor a record of it is known.
+    #[must_use]
+    pub fn state(&self, id: KeyId) -> Option<KeyState> {
+        let at_hand = self.keys.iter().any(|key| key.id == id);
+        self.rotation.record(id).map(|record| record.state).or(at_hand.then_some(KeyState::Active))
+    }
+
     /// Every key at hand with its state.
     pub fn keys(&self) -> impl Iterator<Item = (&RingKey, KeyState)> {
         self.keys.iter().map(|key| (key.as_ref(), self.rotation.state(key.id)))

@@ -14,9 +14,11 @@
 pub mod freshness;
 pub mod list;
 pub mod record;
+pub mod replica;
 pub mod store;
 
 pub use freshness::{Bounds, Freshness, RoutePolicy};
 pub use list::{Denial, RevocationList};
 pub use record::{Record, Revocation};
+pub use replica::{Replica, View};
 pub use store::{Beat, Durability, Follower, Once, OnceValue, Profile, Receipt, RevocationStore};

@@ -149,6 +149,9 @@ pub struct Profile {
     pub suite: Suite,
     /// Its idle lifetime.
     pub idle: Duration,
-    /// Its absolute lifetime: revocations are kept that long.
+    /// Its absolute lifetime.
     pub absolute: Duration,
+    /// The longest absolute lifetime that it was ever announced with: sessions that old may still be
+    /// about, so cut-offs are kept that long. Stores merge it by maximum.
+    pub longest: Duration,
 }

@@ -1,0 +1,137 @@
+//! The task that follows the store: a beat now and then, and at once when somebody asks.
+//!
+//! Confirming a session on a stale list, a strict route and a login all want the same thing: a beat
+//! that *began* after they asked. Everybody who asks while one is under way shares the next.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::AbortHandle;
+
+use crate::error::Error;
+use crate::revocation::{Beat, Follower, Replica, RevocationStore};
+use crate::time::{Clock, Position};
+
+/// A running follower; it stops when this is dropped.
+pub struct Follow {
+    asks: mpsc::UnboundedSender<Ask>,
+    task: AbortHandle,
+    describe: String,
+}
+
+struct Ask {
+    /// Whether a new position is wanted as well.
+    stamp: bool,
+    answer: oneshot::Sender<Result<Position, String>>,
+}
+
+/// Longest wait for a beat; behind it the caller answers 503.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl Follow {
+    /// Starts following. `on_beat` runs after every beat that counted.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub fn start(
+        store: Arc<dyn RevocationStore>,
+        replica: Arc<Replica>,
+        clock: Clock,
+        on_beat: impl Fn() + Send + Sync + 'static,
+    ) -> Self {
+        let (asks, inbox) = mpsc::unbounded_channel();
+        let describe = store.describe();
+        let runner =
+            Runner { follower: store.follower(), store, replica, clock, on_beat: Box::new(on_beat), healthy: true };
+        Self { asks, task: tokio::spawn(runner.run(inbox)).abort_handle(), describe }
+    }
+
+    /// Waits for a beat that begins after this call. With `stamp` it takes a position, which is answered.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] when the store does not answer, or not within 5 seconds.
+    pub async fn beat(&self, stamp: bool) -> Result<Position, Error> {
+        let (answer, answered) = oneshot::channel();
+        let _ = self.asks.send(Ask { stamp, answer });
+        let problem = match tokio::time::timeout(PATIENCE, answered).await {
+            Ok(Ok(Ok(position))) => return Ok(position),
+            Ok(Ok(Err(problem))) => problem,
+            Ok(Err(_)) => "its follower has stopped".into(),
+            Err(_) => "no answer within 5 s".into(),
+        };
+        Err(Error::Store {
+            action: "reading the revocation list",
+            problem,
+            fix: format!("Bring {} back; until then sessions cannot be confirmed", self.describe).into(),
+            source: None,
+        })
+    }
+}
+
+impl Drop for Follow {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+struct Runner {
+    follower: Box<dyn Follower>,
+    store: Arc<dyn RevocationStore>,
+    replica: Arc<Replica>,
+    clock: Clock,
+    on_beat: Box<dyn Fn() + Send + Sync>,
+    healthy: bool,
+}
+
+impl Runner {
+    async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Ask>) {
+        let interval = self.store.beat_interval();
+        loop {
+            let mut asks = Vec::new();
+            match tokio::time::timeout(interval, inbox.recv()).await {
+                Ok(Some(ask)) => asks.push(ask),
+                Ok(None) => return,
+                Err(_) => {}
+            }
+            while let Ok(ask) = inbox.try_recv() {
+                asks.push(ask);
+            }
+            let outcome = self.beat(asks.iter().any(|ask| ask.stamp)).await;
+            self.tell(&outcome);
+            for ask in asks {
+                // Whoever asked may have gone; nobody else needs the answer.
+                let _ = ask.answer.send(outcome.as_ref().map(|beat| beat.position).map_err(ToString::to_string));
+            }
+        }
+    }
+
+    async fn beat(&mut self, stamp: bool) -> Result<Beat, Error> {
+        let began = self.clock.now().boot;
+        let beat = self.follower.beat(stamp).await?;
+        let lost = self.replica.absorb(&beat);
+        if !lost.is_empty() {
+            tracing::warn!(
+                records = lost.len(),
+                store = self.store.describe(),
+                "the revocation list had lost records; giving them back"
+            );
+            self.store.restore(lost, self.replica.view().lower_bound()).await?;
+        }
+        self.replica.confirm(&beat, began);
+        (self.on_beat)();
+        Ok(beat)
+    }
+
+    /// Says it once when the store goes away, and once when it is back.
+    fn tell(&mut self, outcome: &Result<Beat, Error>) {
+        match outcome {
+            Err(error) if self.healthy => tracing::error!(%error, "the revocation list cannot be read"),
+            Ok(_) if !self.healthy => tracing::info!(store = self.store.describe(), "the revocation list is back"),
+            _ => {}
+        }
+        self.healthy = outcome.is_ok();
+    }
+}

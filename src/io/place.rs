@@ -1,0 +1,73 @@
+//! Where a list is, in words, and how it is opened.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::error::Error;
+use crate::key::ListKey;
+use crate::revocation::RevocationStore;
+use crate::time::Clock;
+
+/// The address of a revocation list: `sqlite:` and a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListPlace {
+    /// The embedded list, in this file.
+    Sqlite(PathBuf),
+}
+
+impl ListPlace {
+    /// The list of a home folder.
+    #[must_use]
+    pub fn in_home(home: &Path) -> Self {
+        Self::Sqlite(home.join("list.db"))
+    }
+
+    /// Reads an address.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] for one that is not known here.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        match text.strip_prefix("sqlite:") {
+            Some(path) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
+            _ => Err(Error::config(
+                format!("the list's address does not begin with `sqlite:` (it has {} characters)", text.len()),
+                "Write `.list(\"sqlite:sealjar.db\")`",
+            )),
+        }
+    }
+
+    /// Opens the list, or makes it. Where keys are older than the list, a list was lost: everybody is
+    /// logged out then, because nobody knows what had been revoked.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] when it cannot be opened; [`Error::Config`] when it cannot be on this build.
+    #[cfg_attr(not(feature = "sqlite"), allow(clippy::unused_async, unused_variables))]
+    pub async fn open(
+        &self,
+        app: &str,
+        list_key: &ListKey,
+        had_keys: bool,
+        clock: &Clock,
+    ) -> Result<Arc<dyn RevocationStore>, Error> {
+        let Self::Sqlite(path) = self;
+        #[cfg(feature = "sqlite")]
+        {
+            todo!()
+        }
+        #[cfg(not(feature = "sqlite"))]
+        Err(Error::config(
+            format!("the list is at {}, and this build has no SQLite", path.display()),
+            "Switch the crate's feature `sqlite` on",
+        ))
+    }
+}
+
+impl fmt::Display for ListPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::Sqlite(path) = self;
+        write!(f, "sqlite:{}", path.display())
+    }
+}

@@ -1,0 +1,145 @@
+//! The one place that decides about a cookie. Pure: header bytes, ring, list and time in, verdict out.
+//!
+//! ```text
+//! authenticate:  find ─► parse ─► suite ─► key ─► seal ─► times        no list needed
+//! judge:         born ─► revoked?                                      against one view of the list
+//! ```
+//!
+//! Between the two stands the only question that may need I/O: is the list current enough for this route?
+
+use crate::config::{Config, SKEW};
+use crate::cookie::header;
+use crate::revocation::{Denial, View};
+use crate::ring::KeyRing;
+use crate::seal::{self, Opened};
+use crate::time::Now;
+use crate::verdict::Verdict;
+use crate::wire::Unverified;
+
+/// A session that is sealed by us and in time, and may still have been revoked.
+pub struct Authentic {
+    newest: Opened,
+    /// Further copies of the same session, newest first. Nearly always empty.
+    older: Vec<Opened>,
+}
+
+/// Why there is no session, with what is known of the one that was refused.
+pub struct Refusal {
+    /// The reason.
+    pub verdict: Verdict,
+    /// The session, when its seal held.
+    pub opened: Option<Box<Opened>>,
+}
+
+impl From<Verdict> for Refusal {
+    fn from(verdict: Verdict) -> Self {
+        Self { verdict, opened: None }
+    }
+}
+
+/// Finds, opens and times the session in the request's `Cookie` fields.
+///
+/// Several cookies of our name: those that do not open are passed over if one does, copies of one session
+/// are sorted newest first, and different sessions are a [`Verdict::Duplicate`], because a sibling host
+/// may have planted one of them.
+///
+/// # Errors
+///
+/// A [`Refusal`] with the first reason that applies.
+pub fn authenticate<'a>(
+    fields: impl IntoIterator<Item = &'a [u8]>,
+    config: &Config,
+    ring: &KeyRing,
+    now: Now,
+) -> Result<Authentic, Refusal> {
+    let candidates = header::find(fields, config.cookie().name())?;
+    let (first, rest) = candidates.values().split_first().ok_or(Verdict::NoCookie)?;
+    let mut newest = open(first, config, ring);
+    let mut older = Vec::new();
+    for value in rest {
+        match (open(value, config, ring), &mut newest) {
+            (Ok(next), Ok(newest)) if next.session != newest.session => return Err(Verdict::Duplicate.into()),
+            (Ok(next), Ok(_)) => older.push(next),
+            (Ok(next), Err(_)) => newest = Ok(next),
+            (Err(_), _) => {}
+        }
+    }
+    let newest = newest?;
+    if older.is_empty() {
+        return match in_time(&newest, config, now) {
+            Ok(()) => Ok(Authentic { newest, older }),
+            Err(verdict) => Err(Refusal { verdict, opened: Some(Box::new(newest)) }),
+        };
+    }
+    newest_in_time(newest, older, config, now)
+}
+
+/// Judges an authentic session by the list.
+///
+/// # Errors
+///
+/// A [`Refusal`]: born beyond the list's own clock, or revoked.
+pub fn judge(authentic: Authentic, view: &View, now: Now) -> Result<Opened, Refusal> {
+    let Authentic { newest, older } = authentic;
+    let verdict = match decide(&newest, view, now) {
+        Ok(()) => return Ok(newest),
+        Err(verdict) => verdict,
+    };
+    let passes = |copy: &Opened| decide(copy, view, now).is_ok();
+    older.into_iter().find(passes).ok_or_else(|| Refusal { verdict, opened: Some(Box::new(newest)) })
+}
+
+/// Opens one value: envelope, suite, key, seal.
+fn open(value: &[u8], config: &Config, ring: &KeyRing) -> Result<Opened, Verdict> {
+    let envelope = Unverified::parse(value)?;
+    if envelope.suite() != config.suite() {
+        return Err(Verdict::WrongSuite);
+    }
+    let key = ring.find(envelope.key_id())?;
+    seal::open(envelope, key, config.binding())
+}
+
+/// Whether the lifetimes allow a session now. Of two that have run out, the one that ended it first is named.
+fn in_time(opened: &Opened, config: &Config, now: Now) -> Result<(), Verdict> {
+    let (now, claims) = (now.seconds(), &opened.claims);
+    let idle_end = claims.sealed_at.after(config.idle());
+    if now >= idle_end && idle_end <= claims.expires {
+        Err(Verdict::IdleExpired)
+    } else if now >= claims.expires {
+        Err(Verdict::AbsoluteExpired)
+    } else if claims.sealed_at > now.after(SKEW) {
+        Err(Verdict::FromTheFuture)
+    } else {
+        Ok(())
+    }
+}
+
+fn newest_in_time(first: Opened, mut copies: Vec<Opened>, config: &Config, now: Now) -> Result<Authentic, Refusal> {
+    copies.push(first);
+    copies.sort_by_key(|copy| std::cmp::Reverse((copy.claims.generation, copy.claims.sealed_at)));
+    let verdict = in_time(&copies[0], config, now);
+    let (mut good, mut late): (Vec<_>, Vec<_>) =
+        copies.into_iter().partition(|copy| in_time(copy, config, now).is_ok());
+    match verdict {
+        Err(verdict) if good.is_empty() => Err(Refusal { verdict, opened: Some(Box::new(late.swap_remove(0))) }),
+        _ => {
+            let newest = good.remove(0);
+            Ok(Authentic { newest, older: good })
+        }
+    }
+}
+
+fn decide(opened: &Opened, view: &View, now: Now) -> Result<(), Verdict> {
+    if opened.claims.born > view.clock(now).after(SKEW) {
+        return Err(Verdict::FromTheFuture);
+    }
+    match view.list.check(opened.session, &opened.claims) {
+        None => Ok(()),
+        Some(Denial::Session) => Err(Verdict::RevokedSession),
+        Some(Denial::Subject) => Err(Verdict::RevokedSubject),
+        Some(Denial::Tenant) => Err(Verdict::RevokedTenant),
+        Some(Denial::Label) => Err(Verdict::RevokedLabel),
+        Some(Denial::Everybody) => Err(Verdict::RevokedAll),
+        Some(Denial::Superseded) => Err(Verdict::Superseded),
+    }
+}

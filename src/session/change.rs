@@ -1,0 +1,164 @@
+//! What must happen to the cookie at the end of a request: write it, remove it, or leave it alone.
+//!
+//! ```text
+//!  list unavailable ─► 503, cookie untouched
+//!  logged out ───────► remove
+//!  duplicate ────────► remove every copy
+//!  changed, new, due for a refresh, sealed under an old key ─► seal and write
+//!  else ─────────────► nothing
+//! ```
+
+use std::borrow::Cow;
+
+use super::{Identity, Payload, Session};
+use crate::claims::{Claims, Tags};
+use crate::error::Error;
+use crate::id::SessionId;
+use crate::payload;
+use crate::random;
+use crate::seal::{self, Content};
+use crate::time::{Position, Seconds};
+use crate::verdict::Verdict;
+
+/// What the response has to carry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Stamp {
+    /// No cookie. The session was read, so the response varies by `Cookie`.
+    Nothing,
+    /// These `Set-Cookie` lines, `Cache-Control: no-store`, and it varies by `Cookie`.
+    SetCookie(Vec<String>),
+    /// 503 with `Retry-After`, and no cookie: the list is out of reach, the client keeps what it has.
+    Unavailable,
+}
+
+impl<T: Payload> Session<T> {
+    /// Decides what the response must carry, and seals the cookie if it must be written.
+    ///
+    /// Faces for a web framework call this; with warp it is `Session::reply`. The session is finished then.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLarge`], naming the heaviest fields, [`Error::Random`], [`Error::Usage`] for a type that
+    /// cannot be written, [`Error::Key`] when no key may seal. The browser then keeps the cookie it has.
+    pub fn commit(mut self) -> Result<Stamp, Error> {
+        self.stamped = true;
+        if self.verdict == Verdict::ListUnavailable {
+            return Ok(Stamp::Unavailable);
+        }
+        let now = self.core.now().seconds();
+        let rules = self.core.config.cookie();
+        let payload = self.payload()?;
+        let mut lines = Vec::new();
+        if self.verdict == Verdict::Duplicate {
+            lines = rules.remove_all(self.host.as_deref());
+        } else if self.ended {
+            lines.push(rules.remove());
+        }
+        if let Some(identity) = self.identity_to_write(payload.changed, now)? {
+            // Ours is written, not removed; copies elsewhere still go.
+            lines.drain(..1.min(lines.len()));
+            lines.push(self.write(identity, &self.extras.encode()?, &payload.bytes, now)?);
+        }
+        Ok(if lines.is_empty() { Stamp::Nothing } else { Stamp::SetCookie(lines) })
+    }
+
+    /// Whether anything happened that the browser should hear of.
+    pub(super) fn has_news(&self) -> bool {
+        self.ended
+            || self.extras.changed()
+            || self.is_new()
+            || (self.touched && self.payload().is_ok_and(|p| p.changed))
+    }
+
+    /// Whether the identity is not the one that came in.
+    fn is_new(&self) -> bool {
+        let came_in = self.kept.as_ref().map(|opened| Identity { id: opened.session, claims: opened.claims });
+        self.identity.is_some() && self.identity != came_in
+    }
+
+    /// Whose cookie to write, if one is to be written.
+    fn identity_to_write(&self, payload_changed: bool, now: Seconds) -> Result<Option<Identity>, Error> {
+        let changed = payload_changed || self.extras.changed();
+        match (self.identity, &self.kept) {
+            (None, _) if changed && (payload_changed || !self.extras.is_empty()) => {
+                self.new_identity(self.core.born_visitor()).map(Some)
+            }
+            (None, _) => Ok(None),
+            (Some(identity), Some(kept)) => {
+                let due = kept.claims.sealed_at.until(now) >= self.core.config.refresh();
+                let old_key = self.core.ring.load().sealing().is_some_and(|key| key.id() != kept.key);
+                Ok((changed || due || old_key || self.is_new()).then_some(identity))
+            }
+            (Some(identity), None) => Ok(Some(identity)),
+        }
+    }
+
+    /// A session that begins now.
+    pub(super) fn new_identity(&self, born: Position) -> Result<Identity, Error> {
+        let now = self.core.now().seconds();
+        let claims = Claims {
+            born,
+            generation: 0,
+            sealed_at: now,
+            expires: now.after(self.core.config.absolute()),
+            authenticated_at: now,
+            tags: Tags::default(),
+            schema: self.core.config.schema(),
+        };
+        Ok(Identity { id: SessionId(random::kernel()?), claims })
+    }
+
+    fn write(&self, identity: Identity, extras: &[u8], payload: &[u8], now: Seconds) -> Result<String, Error> {
+        let (config, ring) = (&self.core.config, self.core.ring.load());
+        let key = ring.sealing().ok_or_else(|| {
+            Error::key(
+                "every key at hand is out of service, so nothing can be sealed",
+                "Make one with `sealjar keys new`",
+            )
+        })?;
+        let claims = Claims { sealed_at: now, schema: config.schema(), ..identity.claims };
+        let content = Content { session: identity.id, claims: &claims, extras, payload };
+        let sealed = seal::seal(config.suite(), content, key, config.binding());
+        let characters = config.cookie().characters(sealed.as_ref().map_or(payload.len() * 4 / 3, String::len));
+        match sealed {
+            Ok(value) if characters <= config.cookie().limit() => {
+                Ok(config.cookie().set(value, now.until(claims.expires)))
+            }
+            _ => Err(Error::TooLarge {
+                characters,
+                limit: config.cookie().limit(),
+                heaviest: payload::heaviest(&self.value),
+            }),
+        }
+    }
+
+    /// The app's data, encoded, and whether it differs from what came in (or from an empty session).
+    fn payload(&self) -> Result<Encoded<'_>, Error> {
+        let suite = self.core.config.suite();
+        let kept = self.kept.as_ref().filter(|_| !self.ended);
+        if let (Some(kept), false) = (kept, self.touched) {
+            return Ok(Encoded { bytes: Cow::Borrowed(kept.payload()), changed: false });
+        }
+        if !self.touched && self.identity.is_none() && self.extras.is_empty() {
+            return Ok(Encoded { bytes: Cow::Borrowed(&[]), changed: false });
+        }
+        let mut bytes = Vec::with_capacity(512);
+        payload::encode(suite, &self.value, &mut bytes)?;
+        let changed = self.touched
+            && match kept {
+                Some(kept) => kept.payload() != bytes,
+                None => {
+                    let mut empty = Vec::new();
+                    payload::encode(suite, &T::default(), &mut empty)?;
+                    empty != bytes
+                }
+            };
+        Ok(Encoded { bytes: Cow::Owned(bytes), changed })
+    }
+}
+
+struct Encoded<'a> {
+    bytes: Cow<'a, [u8]>,
+    changed: bool,
+}

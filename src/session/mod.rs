@@ -1,0 +1,332 @@
+//! One visitor's session, in the hands of one request.
+
+mod change;
+mod extras;
+mod login;
+mod map;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::claims::Claims;
+use crate::core::Core;
+use crate::error::Error;
+use crate::id::{Handle, SessionId};
+use crate::revocation::{Durability, Revocation};
+use crate::seal::Opened;
+use crate::time::Seconds;
+use crate::verdict::Verdict;
+
+pub use change::Stamp;
+use extras::Extras;
+pub use extras::Taken;
+pub use login::Login;
+pub use map::Map;
+
+/// What a type must be able to do to be a session: be written, be read back, and have an empty form.
+///
+/// Implemented for every type that can. Derive `Serialize`, `Deserialize` and `Default`; give fields
+/// that you add later `#[serde(default)]`.
+pub trait Payload: Serialize + DeserializeOwned + Default + Send + Sync + 'static {}
+
+impl<T: Serialize + DeserializeOwned + Default + Send + Sync + 'static> Payload for T {}
+
+/// A session, opened for one request.
+///
+/// It is always there: when the cookie was missing or refused, it holds `T::default()` and
+/// [`Session::verdict`] says why. Changes reach the browser when the session stamps the reply; a
+/// changed session that is dropped without doing so says that loudly in the log.
+///
+/// ```
+/// # use sealjar::{Session, Verdict};
+/// # #[derive(Default, serde::Serialize, serde::Deserialize)] struct Cart { items: u32 }
+/// fn add_item(session: &mut Session<Cart>) {
+///     session.update(|cart| cart.items += 1);
+///     if !session.verdict().is_live() {
+///         println!("a new cart, because: {}", session.verdict().cause());
+///     }
+/// }
+/// ```
+///
+/// # Consistency
+///
+/// Two requests at once hold two copies of the session. The one whose response the browser stores last
+/// wins; nothing is merged. Keep in the session what one request at a time changes.
+pub struct Session<T: Payload> {
+    core: Arc<Core>,
+    value: T,
+    verdict: Verdict,
+    /// The cookie as it came, when it was good.
+    kept: Option<Opened>,
+    /// Who this session is from now on: as kept, or new since login.
+    identity: Option<Identity>,
+    extras: Extras,
+    touched: bool,
+    ended: bool,
+    stamped: bool,
+    route: Option<Box<str>>,
+    /// The request's host, kept only where copies of the cookie must be expired.
+    host: Option<Box<str>>,
+}
+
+/// What a session wants to know of the request it came with, beside the cookie.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Request<'a> {
+    /// Method and path, for the log.
+    pub route: Option<&'a str>,
+    /// The `Host` header, by which duplicates of the cookie are expired.
+    pub host: Option<&'a str>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Identity {
+    id: SessionId,
+    claims: Claims,
+}
+
+impl<T: Payload> Session<T> {
+    /// A live session.
+    pub(crate) fn live(core: Arc<Core>, opened: Opened, value: T, request: Request<'_>) -> Self {
+        let identity = Identity { id: opened.session, claims: opened.claims };
+        let extras = Extras::decode(opened.extras());
+        let mut session = Self::empty(core, Verdict::Live, request);
+        session.value = value;
+        session.identity = Some(identity);
+        session.extras = extras;
+        session.kept = Some(opened);
+        session
+    }
+
+    /// No session, and why.
+    pub(crate) fn empty(core: Arc<Core>, verdict: Verdict, request: Request<'_>) -> Self {
+        Self {
+            core,
+            value: T::default(),
+            verdict,
+            kept: None,
+            identity: None,
+            extras: Extras::default(),
+            touched: false,
+            ended: false,
+            stamped: false,
+            route: request.route.map(Into::into),
+            host: request.host.filter(|_| verdict == Verdict::Duplicate).map(Into::into),
+        }
+    }
+
+    /// Why the session is there, or why it is not.
+    pub const fn verdict(&self) -> Verdict {
+        self.verdict
+    }
+
+    /// The app's data.
+    #[must_use]
+    pub const fn get(&self) -> &T {
+        &self.value
+    }
+
+    /// Replaces the app's data.
+    pub fn set(&mut self, value: T) {
+        self.touched = true;
+        self.value = value;
+    }
+
+    /// Changes the app's data. If it comes out as it was, nothing is written.
+    pub fn update<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> R {
+        self.touched = true;
+        change(&mut self.value)
+    }
+
+    /// Whether somebody is logged in: the session is live and has a subject.
+    #[must_use]
+    pub fn is_logged_in(&self) -> bool {
+        self.identity.is_some_and(|identity| identity.claims.tags.subject.is_some())
+    }
+
+    /// What people call this session; none while there is none.
+    #[must_use]
+    pub fn handle(&self) -> Option<Handle> {
+        self.identity.map(|Identity { id, claims }| Handle { id: id.short(), day: claims.expires.day() })
+    }
+
+    /// When the session ends whatever happens; none while there is none.
+    #[must_use]
+    pub fn expires(&self) -> Option<Seconds> {
+        self.identity.map(|identity| identity.claims.expires)
+    }
+
+    /// Whether the user proved who they are within the last `span`: for pages that want a recent login.
+    #[must_use]
+    pub fn authenticated_within(&self, span: Duration) -> bool {
+        let now = self.core.now().seconds();
+        self.is_logged_in() && self.identity.is_some_and(|identity| identity.claims.authenticated_at.until(now) < span)
+    }
+
+    /// Begins a session for somebody who has just proved who they are: a new id, a new life.
+    ///
+    /// Takes a subject (`session.login("7", user)`), or a [`Login`] with tenant and labels. If the session
+    /// had a subject before, that old session is revoked.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] when the list cannot be reached; the session is then unchanged.
+    ///
+    /// # Security
+    ///
+    /// A cookie that somebody planted before the login is worthless after it: the id is new.
+    pub async fn login(&mut self, login: impl Into<Login>, value: T) -> Result<Durability, Error> {
+        self.writable()?;
+        let tags = login.into().tags(&self.core)?;
+        let old = self.kept.as_ref().filter(|old| old.claims.tags.subject.is_some());
+        let durability =
+            match old.map(|old| Revocation::Session { id: old.session.short(), day: old.claims.expires.day() }) {
+                Some(revocation) => self.core.publish(&[revocation]).await?.durability,
+                None => Durability::InForce,
+            };
+        let born = self.core.born(&tags).await?;
+        let mut identity = self.new_identity(born)?;
+        identity.claims.tags = tags;
+        self.identity = Some(identity);
+        self.extras.forget_once();
+        self.ended = false;
+        self.set(value);
+        Ok(durability)
+    }
+
+    /// Ends this session: it is revoked, and the reply removes the cookie.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] when the list cannot be written: the cookie is removed all the same, but a
+    /// copy of it would still work. Say so to the user, or let them try again.
+    pub async fn logout(&mut self) -> Result<Durability, Error> {
+        self.writable()?;
+        self.end();
+        self.revoke(|old| Revocation::Session { id: old.session.short(), day: old.claims.expires.day() }).await
+    }
+
+    /// Ends every session of this session's subject, on every device. Later logins are not touched.
+    ///
+    /// For a visitor, who has no subject, it is [`Session::logout`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::logout`].
+    pub async fn logout_everywhere(&mut self) -> Result<Durability, Error> {
+        let Some(subject) = self.kept.as_ref().and_then(|old| old.claims.tags.subject) else {
+            return self.logout().await;
+        };
+        self.writable()?;
+        self.end();
+        let day = self.core.last_day();
+        self.revoke(|_| Revocation::CutOff { tag: subject, day }).await
+    }
+
+    /// Changes the session so that no older copy of its cookie restores what was there: for rights that
+    /// are taken away and for things that are spent. Call it *before* acting on the change.
+    ///
+    /// A client that misses the response, or that had another request under way, must log in again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] when the list cannot be written; the session is then unchanged.
+    pub async fn reduce<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> Result<R, Error> {
+        self.writable()?;
+        if let (Some(identity), Some(_)) = (&mut self.identity, &self.kept) {
+            let floor = identity.claims.generation.saturating_add(1);
+            let (id, day) = (identity.id.short(), identity.claims.expires.day());
+            self.core.publish(&[Revocation::Floor { id, floor, day }]).await?;
+            identity.claims.generation = floor;
+        }
+        Ok(self.update(change))
+    }
+
+    /// Leaves a message for the next request that asks: "your order was placed".
+    pub fn flash(&mut self, message: impl Into<String>) {
+        self.extras.flash(message.into());
+    }
+
+    /// Takes the messages that were left, oldest first. They are shown once.
+    pub fn take_flashes(&mut self) -> Vec<String> {
+        self.extras.take_flashes()
+    }
+
+    /// Seals a value into the session that can be taken once: a captcha's answer, an OAuth state.
+    ///
+    /// Nothing is stored on the server until it is taken. `lifetime` is at most 10 minutes. An offer of
+    /// the same name takes the place of an earlier one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] in a signed session, where the visitor could read the value; [`Error::Store`]
+    /// before the list was first read.
+    pub fn offer_once<A: Serialize>(&mut self, name: &str, value: &A, lifetime: Duration) -> Result<(), Error> {
+        self.writable()?;
+        self.extras.offer(&self.core, name, value, lifetime)
+    }
+
+    /// Takes a one-time value: the first call anywhere gets it, every other copy of the cookie gets nothing.
+    ///
+    /// It is spent by this call, before the caller has looked at it. Where the effect is a database
+    /// write anyway, a unique constraint there is better still.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] when the list cannot be written: the value is not handed out then.
+    pub async fn take_once<A: DeserializeOwned>(&mut self, name: &str) -> Result<Taken<A>, Error> {
+        self.writable()?;
+        self.extras.take(&self.core, name).await
+    }
+
+    async fn revoke(&mut self, revocation: impl FnOnce(&Opened) -> Revocation) -> Result<Durability, Error> {
+        // A session that was never sealed has no copies: nobody can come back with one.
+        let Some(old) = &self.kept else { return Ok(Durability::InForce) };
+        Ok(self.core.publish(&[revocation(old)]).await?.durability)
+    }
+
+    fn end(&mut self) {
+        self.ended = true;
+        self.identity = None;
+        self.extras = Extras::default();
+        self.value = T::default();
+    }
+
+    fn writable(&self) -> Result<(), Error> {
+        if self.verdict != Verdict::ListUnavailable {
+            return Ok(());
+        }
+        Err(Error::Store {
+            action: "changing the session",
+            problem: "the revocation list is out of reach, so nobody can tell whether this session is still good"
+                .into(),
+            fix: "Try again in a moment; the client keeps its cookie".into(),
+            source: None,
+        })
+    }
+}
+
+impl<T: Payload> fmt::Debug for Session<T> {
+    /// Never shows the payload.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("verdict", &self.verdict)
+            .field("handle", &self.handle())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T: Payload> Drop for Session<T> {
+    fn drop(&mut self) {
+        if !self.stamped && self.has_news() {
+            self.core.counters.count_dropped();
+            tracing::error!(
+                route = self.route.as_deref().unwrap_or("-"),
+                "a changed session was dropped without a reply, so the change is lost: answer with session.reply(..)"
+            );
+        }
+    }
+}
