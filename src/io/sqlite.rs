@@ -1,1 +1,0 @@
-//! The embedded list: one SQLite file that several processes of one host share.

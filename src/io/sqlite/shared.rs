@@ -1,0 +1,253 @@
+//! What a store and its followers have in common: the path, the writing connection, and the transaction
+//! that every change goes through.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Transaction, TransactionBehavior};
+
+use crate::id::Incarnation;
+use crate::revocation::{Once, OnceValue, Record};
+use crate::time::{Clock, Now, Position};
+
+use super::ATTEMPTS;
+use super::create;
+use super::fault::Fault;
+use super::file::{self, Db, FileId, Standing};
+use super::rows::{self, Last, Row};
+use super::schema::{Birth, Meta, Owner};
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub path: PathBuf,
+    pub owner: Owner,
+    pub clock: Clock,
+    pub create: bool,
+    pub log_out_everybody: bool,
+    /// Whether somebody in this process knows the list, and so could give it back.
+    pub remembered: AtomicBool,
+    /// Whether giving back failed and has not succeeded since.
+    pub owing: AtomicBool,
+    /// The highest position that this process has seen in the file: a file that takes its place is
+    /// raised above it, whatever the clock says by then.
+    highest: AtomicU64,
+    writer: Mutex<Writer>,
+}
+
+#[derive(Debug, Default)]
+struct Writer {
+    db: Option<Db>,
+    known: Option<Known>,
+}
+
+/// What the file held when it was last looked at; what it must still hold if nothing was lost.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known {
+    pub incarnation: Incarnation,
+    pub file: FileId,
+    pub mark: Position,
+    pub last: Last,
+}
+
+impl Known {
+    /// Whether the file went back in time, or is a copy: then its life ends and a new one begins.
+    pub(super) fn is_lost(&self, tx: &Transaction<'_>, meta: &Meta, file: FileId) -> rusqlite::Result<bool> {
+        Ok(self.file != file || meta.mark < self.mark || !self.last.is_in(tx, meta)?)
+    }
+}
+
+/// One transaction that changes the file.
+pub(super) struct Change<'a> {
+    pub tx: &'a Transaction<'a>,
+    pub meta: &'a mut Meta,
+    pub now: Now,
+    /// Taken for this change.
+    pub position: Position,
+    added: Option<Last>,
+}
+
+impl Change<'_> {
+    pub(super) fn add(&mut self, records: &[Record]) -> Result<(), Fault> {
+        self.added = rows::insert(self.tx, records, self.position)?.or(self.added);
+        Ok(())
+    }
+}
+
+impl Shared {
+    pub(super) fn new(path: PathBuf, owner: Owner, clock: Clock) -> Self {
+        Self {
+            path,
+            owner,
+            clock,
+            create: false,
+            log_out_everybody: false,
+            remembered: AtomicBool::new(false),
+            owing: AtomicBool::new(false),
+            highest: AtomicU64::new(0),
+            writer: Mutex::default(),
+        }
+    }
+
+    pub(super) fn start(&self) -> Result<(), Fault> {
+        self.current(&mut lock(&self.writer).db)?.inspect(&self.path)?;
+        if self.log_out_everybody && self.read(|tx| Ok(Meta::read(tx)?.healing))? {
+            // Whoever remembered the list died before giving it back.
+            self.write(|change| {
+                change.meta.healing = false;
+                change.add(&[Record::Everybody { position: change.position }])
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The connection to the file that lies at the path now.
+    pub(super) fn current<'a>(&self, slot: &'a mut Option<Db>) -> Result<&'a mut Db, Fault> {
+        let standing = slot.as_ref().map(|db| db.standing(&self.path)).transpose()?;
+        if standing != Some(Standing::Current) {
+            if let Some(old) = slot.as_ref().filter(|_| standing == Some(Standing::Replaced)) {
+                old.remove_leftovers(&self.path)?;
+            }
+            // The old one is dropped after the new one is open: as long as somebody has the file open,
+            // its inode is not given to another file, and its log is not removed.
+            *slot = Some(self.open()?);
+        }
+        slot.as_mut().ok_or_else(|| file::missing(&self.path))
+    }
+
+    fn open(&self) -> Result<Db, Fault> {
+        if self.create && !self.path.try_exists()? {
+            let remembered = self.remembered.load(Ordering::SeqCst);
+            let birth = Birth { healing: remembered, log_out_everybody: self.log_out_everybody && !remembered };
+            create::create(&self.path, &self.owner, birth, self.clock.now())?;
+        }
+        Db::open(&self.path, Some(&self.owner))
+    }
+
+    pub(super) fn read<T>(&self, work: impl Fn(&Transaction<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
+        let mut writer = lock(&self.writer);
+        let db = self.current(&mut writer.db)?;
+        let done = db.conn.transaction().map_err(Fault::Sql).and_then(|tx| work(&tx));
+        settle(&mut writer.db, done)
+    }
+
+    /// Runs `work` in one transaction at a new position, and returns when that is on disk in the file that
+    /// lies at the path.
+    pub(super) fn write<T>(&self, work: impl Fn(&mut Change<'_>) -> Result<T, Fault>) -> Result<(Position, T), Fault> {
+        let mut writer = lock(&self.writer);
+        let Writer { db: slot, known } = &mut *writer;
+        for _ in 0..ATTEMPTS {
+            let done = self.current(slot).and_then(|db| {
+                let (after, value) = self.write_once(db, *known, &work)?;
+                *known = Some(after);
+                self.saw(after.mark);
+                Ok(db.is_in_place(&self.path)?.then_some((after.mark, value)))
+            });
+            if let Some(done) = settle(slot, done)? {
+                return Ok(done);
+            }
+        }
+        Err(self.restless())
+    }
+
+    fn write_once<T>(
+        &self,
+        db: &mut Db,
+        known: Option<Known>,
+        work: &impl Fn(&mut Change<'_>) -> Result<T, Fault>,
+    ) -> Result<(Known, T), Fault> {
+        let now = self.clock.now();
+        let tx = db.conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut meta = Meta::read(&tx)?;
+        let mut last = Last::default();
+        if let Some(known) = known.filter(|known| known.incarnation == meta.incarnation) {
+            if known.is_lost(&tx, &meta, db.file)? {
+                meta.begin_anew()?;
+            } else {
+                last = known.last;
+            }
+        }
+        let position = self.advance(&tx, &mut meta, now)?;
+        let mut change = Change { tx: &tx, meta: &mut meta, now, position, added: None };
+        let value = work(&mut change)?;
+        let last = change.added.unwrap_or(last);
+        meta.write(&tx)?;
+        tx.commit()?;
+        Ok((Known { incarnation: meta.incarnation, file: db.file, mark: meta.mark, last }, value))
+    }
+
+    /// What every writing transaction does: prune what is due, and take a position.
+    pub(super) fn advance(&self, tx: &Transaction<'_>, meta: &mut Meta, now: Now) -> Result<Position, Fault> {
+        meta.prune(tx, now)?;
+        meta.mark = meta.mark.max(self.highest());
+        Ok(meta.take(now))
+    }
+
+    pub(super) fn highest(&self) -> Position {
+        Position(self.highest.load(Ordering::SeqCst))
+    }
+
+    pub(super) fn saw(&self, mark: Position) {
+        self.highest.fetch_max(mark.0, Ordering::SeqCst);
+    }
+
+    /// Adds what the file lacks. Several processes may give back the same records.
+    pub(super) fn give_back(&self, records: &[Record], above: Position) -> Result<(), Fault> {
+        let highest = records.iter().map(|record| match record {
+            Record::CutOff { position, .. } | Record::Everybody { position } => *position,
+            Record::Session { .. } | Record::Floor { .. } | Record::Key { .. } => Position(0),
+        });
+        let above = highest.fold(above, Position::max);
+        self.owing.store(true, Ordering::SeqCst);
+        self.write(|change| {
+            if above >= change.position {
+                change.meta.mark = above;
+                change.position = change.meta.take(change.now);
+            }
+            let (held, _) = rows::read_after(change.tx, Last::default(), &self.path)?;
+            let held: HashSet<Row> = held.iter().map(Row::from).collect();
+            let lacking: Vec<Record> = records.iter().filter(|r| !held.contains(&Row::from(*r))).copied().collect();
+            change.meta.healing = false;
+            change.add(&lacking)
+        })?;
+        self.owing.store(false, Ordering::SeqCst);
+        Ok(())
+    }
+
+    pub(super) fn spend(&self, value: OnceValue) -> Result<Once, Fault> {
+        let spend = |change: &mut Change<'_>| {
+            // The mark is never behind the clock by which spent values were swept out.
+            if value.expires <= change.position.seconds() {
+                return Ok(Once::Expired);
+            }
+            if value.incarnation != change.meta.incarnation {
+                return Ok(Once::Foreign);
+            }
+            let first = rows::spend(change.tx, value.hash, value.expires)?;
+            Ok(if first { Once::First } else { Once::Spent })
+        };
+        self.write(spend).map(|(_, once)| once)
+    }
+
+    pub(super) fn restless(&self) -> Fault {
+        Fault::Said {
+            problem: format!("{} was replaced again and again", self.path.display()),
+            fix: "Look for the program that replaces it, and stop that",
+        }
+    }
+}
+
+/// After an error whose cause may lie in the connection, the next call begins with a new one. A full
+/// disk or a lock is not such a cause, and on a full disk a new connection could not even read.
+pub(super) fn settle<T>(slot: &mut Option<Db>, done: Result<T, Fault>) -> Result<T, Fault> {
+    if done.as_ref().is_err_and(|fault| matches!(fault, Fault::Sql(_)) && !fault.only_blocks_writing()) {
+        *slot = None;
+    }
+    done
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic cannot leave a transaction behind: it is rolled back when it is dropped.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
