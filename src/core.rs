@@ -8,7 +8,7 @@ use crate::claims::Tags;
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::error::Error;
-use crate::id::{Handle, TagKind};
+use crate::id::TagKind;
 use crate::io::follow::Follow;
 use crate::judge::{self, Authentic, Refusal};
 use crate::key::ListKey;
@@ -112,7 +112,7 @@ impl Core {
             tracing::trace!(verdict = verdict.code(), route, "session");
             return;
         }
-        let session = opened.map_or_else(|| "-".into(), |opened| handle(opened).to_string());
+        let session = opened.map_or_else(|| "-".into(), |opened| opened.handle().to_string());
         let (cause, fix) = (verdict.cause(), verdict.fix());
         match verdict {
             Verdict::BadSeal | Verdict::Duplicate | Verdict::ListUnavailable | Verdict::FromTheFuture => {
@@ -146,9 +146,4 @@ fn refresh(ring: &ArcSwap<KeyRing>, keys: Option<Vec<Arc<RingKey>>>, view: &View
         }
         ring.store(Arc::new(new));
     }
-}
-
-/// What people call the session.
-pub(crate) fn handle(opened: &Opened) -> Handle {
-    Handle { id: opened.session.short(), day: opened.claims.expires.day() }
 }

@@ -9,7 +9,6 @@ use serde::Serialize;
 
 use crate::config::Config;
 use crate::cookie::header;
-use crate::core::handle;
 use crate::judge::{self, Refusal};
 use crate::revocation::View;
 use crate::ring::KeyRing;
@@ -129,7 +128,7 @@ fn facts(opened: &Opened, config: &Config, now: Seconds) -> SessionFacts {
     let left = |end: Seconds| now.until(end).as_secs();
     let idle_end: Seconds = claims.sealed_at.after(config.idle());
     SessionFacts {
-        handle: handle(opened).to_string(),
+        handle: opened.handle().to_string(),
         logged_in: claims.tags.subject.is_some(),
         generation: claims.generation,
         schema: claims.schema,

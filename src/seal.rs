@@ -15,7 +15,7 @@ use std::ops::Range;
 use hmac::Mac;
 
 use crate::claims::Claims;
-use crate::id::{KeyId, SessionId};
+use crate::id::{Handle, KeyId, SessionId};
 use crate::random;
 use crate::ring::RingKey;
 use crate::verdict::Verdict;
@@ -110,6 +110,12 @@ pub struct Opened {
 }
 
 impl Opened {
+    /// What people call the session.
+    #[must_use]
+    pub const fn handle(&self) -> Handle {
+        Handle { id: self.session.short(), day: self.claims.expires.day() }
+    }
+
     /// The app's data, encoded.
     #[must_use]
     pub fn payload(&self) -> &[u8] {

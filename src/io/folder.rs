@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::error::Error;
 use crate::key::{Key, ListKey};
@@ -65,16 +65,18 @@ impl KeyFolder {
         Ok(())
     }
 
-    /// Makes a new key beside the others.
+    /// Makes a new key beside the others, younger than all of them even if the clock was set back: the
+    /// youngest seals.
     ///
     /// # Errors
     ///
     /// [`Error::Key`] when the folder was never initialised or cannot be written.
     pub fn new_key(&self, now: Seconds) -> Result<Key, Error> {
-        let key = Key::generate(now)?;
         if !self.path.join(LIST_KEY).exists() {
             return Err(self.uninitialised());
         }
+        let youngest = self.read()?.keys.last().map_or(Seconds(0), Key::created);
+        let key = Key::generate(now.max(youngest.after(Duration::from_secs(1))))?;
         self.add(&key)?;
         Ok(key)
     }
@@ -280,3 +282,7 @@ fn create_private(path: &Path) -> std::io::Result<File> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
 }
+
+#[cfg(all(test, unix))]
+#[path = "folder_tests.rs"]
+mod tests;

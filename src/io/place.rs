@@ -43,8 +43,8 @@ impl ListPlace {
     ///
     /// # Errors
     ///
-    /// [`Error::Store`] when it cannot be opened; [`Error::Config`] when it cannot be on this build.
-    #[cfg_attr(not(feature = "sqlite"), allow(clippy::unused_async, unused_variables))]
+    /// [`Error::Store`] when it cannot be opened.
+    #[cfg(feature = "sqlite")]
     pub async fn open(
         &self,
         app: &str,
@@ -52,15 +52,30 @@ impl ListPlace {
         had_keys: bool,
         clock: &Clock,
     ) -> Result<Arc<dyn RevocationStore>, Error> {
-        let Self::Sqlite(path) = self;
-        #[cfg(feature = "sqlite")]
-        {
-            todo!()
-        }
-        #[cfg(not(feature = "sqlite"))]
+        use super::sqlite::{Options, SqliteStore};
+        let Self::Sqlite(path) = self.clone();
+        let (app, list_key, clock) = (app.to_owned(), list_key.fingerprint(), clock.clone());
+        let open = move || {
+            let (app, list_key) = (&*app, &*list_key);
+            SqliteStore::open(&path, &Options { app, list_key, create: true, log_out_everybody: had_keys, clock })
+        };
+        let store = tokio::task::spawn_blocking(open).await.map_err(|_| {
+            Error::config("the runtime ended while the list was being opened", "Keep it running until start() returns")
+        })??;
+        Ok(Arc::new(store))
+    }
+
+    /// No list of this kind in this build.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`], always.
+    #[cfg(not(feature = "sqlite"))]
+    #[allow(clippy::unused_async, reason = "the signature is that of builds with a store")]
+    pub async fn open(&self, _: &str, _: &ListKey, _: bool, _: &Clock) -> Result<Arc<dyn RevocationStore>, Error> {
         Err(Error::config(
-            format!("the list is at {}, and this build has no SQLite", path.display()),
-            "Switch the crate's feature `sqlite` on",
+            format!("the list is {self}, and this build has no SQLite"),
+            "Switch the crate's feature `sqlite` on, or give a store of your own with `.store(..)`",
         ))
     }
 }

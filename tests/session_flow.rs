@@ -1,0 +1,425 @@
+//! What an app and its visitors can rely on, over the real embedded list.
+
+mod support_sessions;
+
+use std::time::Duration;
+
+use sealjar::revocation::Durability;
+use sealjar::{Login, Map, Sessions, Stamp, Taken, Verdict, minutes};
+use support_sessions::{Browser, Home, Visitor};
+
+#[tokio::test]
+async fn what_one_request_stores_the_next_reads() {
+    let home = Home::new();
+    let sessions = home.start().await;
+    let mut browser = Browser::default();
+    let mut session = browser.open(&sessions).await;
+    assert_eq!(session.verdict(), Verdict::NoCookie);
+    session.update(|visitor| visitor.name = "Ada".into());
+    browser.store(session);
+    let session = browser.open(&sessions).await;
+    assert_eq!((session.verdict(), session.get().name.as_str()), (Verdict::Live, "Ada"));
+}
+
+#[tokio::test]
+async fn nothing_is_written_when_nothing_changed() {
+    let home = Home::new();
+    let sessions = home.start().await;
+    let mut browser = Browser::default();
+    assert_eq!(
+        browser.open(&sessions).await.commit().unwrap(),
+        Stamp::Nothing,
+        "an empty session stays without cookie"
+    );
+    let mut session = browser.open(&sessions).await;
+    session.update(|_| ());
+    session.set(Visitor::default());
+    assert_eq!(session.commit().unwrap(), Stamp::Nothing, "touched, and still empty");
+    browser.log_in(&sessions, "7").await;
+    assert_eq!(browser.open(&sessions).await.commit().unwrap(), Stamp::Nothing, "only read");
+    let mut session = browser.open(&sessions).await;
+    session.update(|visitor| visitor.name = visitor.name.clone());
+    assert_eq!(session.commit().unwrap(), Stamp::Nothing, "changed into the same");
+}
+
+#[tokio::test]
+async fn use_is_recorded_at_most_every_tenth_of_idle() {
+    let home = Home::new();
+    let sessions = home.start().await;
+    let mut browser = Browser::default();
+    browser.log_in(&sessions, "7").await;
+    home.advance(minutes(3) - Duration::from_secs(1), &sessions).await;
+    assert_eq!(browser.open(&sessions).await.commit().unwrap(), Stamp::Nothing);
+    home.advance(Duration::from_secs(1), &sessions).await;
+    let before = browser.cookie().to_owned();
+    browser.store(browser.open(&sessions).await);
+    assert_ne!(browser.cookie(), before, "refreshed");
+    home.advance(minutes(29), &sessions).await;
+    assert_eq!(browser.open(&sessions).await.verdict(), Verdict::Live);
+    assert_eq!(Browser::with(&before).open(&sessions).await.verdict(), Verdict::IdleExpired);
+}
+
+#[tokio::test]
+async fn a_session_ends_at_its_absolute_lifetime_however_it_is_used() {
+    let home = Home::new();
+    let sessions = home.start().await;
+    let mut browser = Browser::default();
+    browser.log_in(&sessions, "7").await;
+    for _ in 0..36 {
+        home.advance(minutes(20) - Duration::from_secs(1), &sessions).await;
+        let session = browser.open(&sessions).await;
+        assert_eq!(session.verdict(), Verdict::Live);
+        browser.store(session);
+    }
+    home.advance(Duration::from_secs(36), &sessions).await;
+    assert_eq!(browser.open(&sessions).await.verdict(), Verdict::AbsoluteExpired);
+}
+
+#[tokio::test]
+async fn logging_in_means_a_new_id_and_the_old_session_is_revoked() {
+    let home = Home::new();
+    let sessions = home.start().await;
+    let mut browser = Browser::default();
+    browser.log_in(&sessions, "7").await;
+    let (first, handle) = (browser.cookie().to_owned(), browser.open(&sessions).await.handle());
+    browser.log_in(&sessions, "8").await;
+    assert_ne!(browser.open(&sessions).await.handle(), handle);
+    assert_eq!(Browser::with(&first).open(&sessions).await.verdict(), Verdict::RevokedSession);
+}
+
+#[tokio::test]
+async fn a_cookie_planted_before_the_login_is_worth_nothing_after_it() {
+    let home = Home::new();
+    let sessions = home.start().await;
+    let mut attacker = Browser::default();
+    let mut session = attacker.open(&sessions).await;
+    session.update(|visitor| visitor.name = "planted".into());
+    attacker.store(session);
+    let mut victim = Browser::with(attacker.cookie());
+    victim.log_in(&sessions, "7").await;
+    let attackers = attacker.open(&sessions).await;
+    assert!(!attackers.is_logged_in());
+    assert_eq!(attackers.get().name, "planted");
+}
+
+#[tokio::test]
+async fn logout_kills_every_copy_and_removes_the_cookie() {
+    let home = Home::new();
+    let sessions = home.start().await;
+    let mut browser = Browser::default();
+    browser.log_in(&sessions, "7").await;
+    let copy = browser.cookie().to_owned();
+    let mut session = browser.open(&sessions).await;
+    assert_eq!(session.logout().await.unwrap(), Durability::Committed);
+    let Stamp::SetCookie(lines) = session.commit().unwrap() else { panic!("the cookie is removed") };
+    assert!(lines[0].starts_with("shop=; ") && lines[0].contains("Max-Age=0"), "{lines:?}");
+    assert_eq!(Browser::with(&copy).open(&sessions).await.verdict(), Verdict::RevokedSession);
+}
+
+#[tokio::test]
+async fn logout_everywhere_ends_all_devices_and_a_new_login_works_at_once() {
+    let home = Home::new();
+    let sessions = home.start().await;
+    let (mut phone, mut laptop, mut stranger) = (Browser::default(), Browser::default(), Browser::default());
+    phone.log_in(&sessions, "7").await;
+    laptop.log_in(&sessions, "7").await;
+    stranger.log_in(&sessions, "8").await;
+    let mut session = phone.open(&sessions).await;
+    session.logout_everywhere().await.unwrap();
+    phone.store(session);
+    assert_eq!(laptop.open(&sessions).await.verdict(), Verdict::RevokedSubject);
+    assert_eq!(stranger.open(&sessions).await.verdict(), Verdict::Live);
+    for _ in 0..20 {
+        phone.log_in(&sessions, "7").await;
+        let mut session = phone.open(&sessions).await;
+        assert_eq!(session.verdict(), Verdict::Live);
+        session.logout_everywhere().await.unwrap();
+        session.login("7", Visitor::default()).await.unwrap();
+        phone.store(session);
+        assert_eq!(
+            phone.open(&sessions).await.verdict(),
+            Verdict::Live,
+            "log out everywhere, then in again, in one request"
+        );
+    }
+}
+
+#[tokio::test]
+async fn tenants_labels_and_everybody_can_be_cut_off() {
+    let home = Home::new();
+    let sessions = home.start().await;
+    let login = || Login::subject("7").tenant("acme").label("laptop").label("idp:42");
+    let mut browser = Browser::default();
+    for expected in [Verdict::RevokedTenant, Verdict::RevokedLabel, Verdict::RevokedAll] {
+        browser.log_in(&sessions, login()).await;
+        match expected {
+            Verdict::RevokedTenant => sessions.revoke_tenant("acme").await.unwrap(),
+            Verdict::RevokedLabel => sessions.revoke_label("idp:42").await.unwrap(),
+            _ => sessions.revoke_all().await.unwrap(),
+        };
+        assert_eq!(browser.open(&sessions).await.verdict(), expected);
+    }
+    browser.log_in(&sessions, login()).await;
+    sessions.revoke_subject("8").await.unwrap();
+    sessions.revoke_tenant("7").await.unwrap();
+    sessions.revoke_label("acme").await.unwrap();
+    assert_eq!(browser.open(&sessions).await.verdict(), Verdict::Live, "the kind is part of the name");
+    let five = (0..5).fold(Login::subject("7"), |login, n| login.label(n.to_string()));
+    let refused = browser.open(&sessions).await.login(five, Visitor::default()).await.unwrap_err().to_string();
+    assert_eq!(
+        refused,
+        "a login has 5 labels. A session carries at most 4; leave out those that nobody will revoke by"
+    );
+}
+
+#[tokio::test]
+async fn an_older_copy_does_not_restore_what_was_taken_away() {
+    let home = Home::new();
+    let sessions = home.start().await;
+    let mut browser = Browser::default();
+    browser.log_in(&sessions, "7").await;
+    let older = browser.cookie().to_owned();
+    let mut session = browser.open(&sessions).await;
+    session.reduce(|visitor| visitor.coins = 0).await.unwrap();
+    browser.store(session);
+    assert_eq!(Browser::with(&older).open(&sessions).await.verdict(), Verdict::Superseded);
+    assert_eq!(browser.open(&sessions).await.verdict(), Verdict::Live);
+}
+
+#[tokio::test]
+async fn a_one_time_value_is_taken_once_from_whatever_copy() {
+    let home = Home::new();
+    let sessions = home.start().await;
+    let mut browser = Browser::default();
+    let mut session = browser.open(&sessions).await;
+    session.offer_once("captcha", &"x7kq", minutes(5)).unwrap();
+    browser.store(session);
+    let copy = browser.cookie().to_owned();
+    let mut session = browser.open(&sessions).await;
+    assert_eq!(session.take_once("captcha").await.unwrap(), Taken::First("x7kq".to_owned()));
+    assert_eq!(session.take_once::<String>("captcha").await.unwrap(), Taken::Absent);
+    browser.store(session);
+    let mut replayed = Browser::with(&copy).open(&sessions).await;
+    assert_eq!(replayed.take_once::<String>("captcha").await.unwrap(), Taken::Spent);
+    let _ = replayed.commit();
+    let mut late = Browser::default();
+    let mut session = late.open(&sessions).await;
+    session.offer_once("captcha", &1, minutes(5)).unwrap();
+    late.store(session);
+    home.advance(minutes(5), &sessions).await;
+    let mut session = late.open(&sessions).await;
+    assert_eq!(session.take_once::<u8>("captcha").await.unwrap(), Taken::Expired);
+    let _ = session.commit();
+}
+
+#[tokio::test]
+async fn flashes_are_shown_once() {
+    let home = Home::new();
+    let sessions = home.start().await;
+    let mut browser = Browser::default();
+    let mut session = browser.open(&sessions).await;
+    session.flash("saved");
+    session.flash("twice");
+    browser.store(session);
+    let mut session = browser.open(&sessions).await;
+    assert_eq!(session.take_flashes(), ["saved", "twice"]);
+    browser.store(session);
+    let mut session = browser.open(&sessions).await;
+    assert!(session.take_flashes().is_empty());
+    assert_eq!(session.commit().unwrap(), Stamp::Nothing);
+}
+
+#[tokio::test]
+async fn the_map_form_reads_like_flask() {
+    let home = Home::new();
+    let sessions = home.builder::<Map>().start().await.unwrap();
+    let mut browser = Browser::default();
+    let mut session = browser.open(&sessions).await;
+    assert!(session["colour"].is_null());
+    session.insert("colour", "green").unwrap();
+    session.insert("sizes", &[1, 2]).unwrap();
+    browser.store(session);
+    let session = browser.open(&sessions).await;
+    assert_eq!(session["colour"], "green");
+    assert_eq!(session.value::<Vec<u8>>("sizes"), Some(vec![1, 2]));
+}
+
+#[tokio::test]
+async fn a_signed_session_is_readable_and_holds_no_one_time_values() {
+    let home = Home::new();
+    let sessions = home.builder::<Visitor>().signed().start().await.unwrap();
+    let mut browser = Browser::default();
+    let mut session = browser.open(&sessions).await;
+    session.update(|visitor| visitor.name = "Ada".into());
+    let refused = session.offer_once("captcha", &1, minutes(1)).unwrap_err().to_string();
+    assert_eq!(
+        refused,
+        "a one-time value was offered in a signed session, which its visitor can read. Offer it in an encrypted session"
+    );
+    let Stamp::SetCookie(lines) = session.commit().unwrap() else { panic!("it changed") };
+    assert!(!lines[0].contains("HttpOnly"));
+    let payload = lines[0].split('.').nth(1).unwrap();
+    let json = base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, payload).unwrap();
+    assert_eq!(json, br#"{"name":"Ada","coins":0}"#);
+}
+
+#[tokio::test]
+async fn a_type_that_changed_is_migrated_or_says_undecodable() {
+    #[derive(Default, serde::Serialize, serde::Deserialize)]
+    struct Renamed {
+        full_name: String,
+    }
+    let home = Home::new();
+    let sessions = home.start().await;
+    let mut browser = Browser::default();
+    browser.log_in(&sessions, "7").await;
+    drop(sessions);
+
+    let strict = home.builder::<Renamed>().start().await.unwrap();
+    let session = browser.open(&strict).await;
+    assert_eq!((session.verdict(), session.get().full_name.as_str()), (Verdict::Undecodable, ""));
+    assert_eq!(session.commit().unwrap(), Stamp::Nothing, "the old cookie stays, for a deploy that is rolled back");
+
+    let migrating = home
+        .builder::<Renamed>()
+        .schema(1)
+        .migrate(|old| {
+            assert_eq!(old.schema(), 0);
+            old.decode::<Visitor>().map(|visitor| Renamed { full_name: visitor.name })
+        })
+        .start()
+        .await
+        .unwrap();
+    let session = browser.open(&migrating).await;
+    assert_eq!((session.verdict(), session.get().full_name.as_str()), (Verdict::Live, "user"));
+    assert!(session.is_logged_in(), "a migrated session is the same session");
+    browser.store(session);
+    assert_eq!(browser.open(&strict).await.get().full_name, "user");
+}
+
+#[tokio::test]
+async fn a_session_that_outgrew_the_cookie_names_its_heaviest_field() {
+    let home = Home::new();
+    let sessions = home.start().await;
+    let mut session = Browser::default().open(&sessions).await;
+    session.update(|visitor| visitor.name = "x".repeat(4000));
+    let sentence = session.commit().unwrap_err().to_string();
+    assert!(sentence.contains("browsers drop a cookie above 4096"), "{sentence}");
+    assert!(sentence.ends_with("the heaviest fields are `name` (4002 bytes), `coins` (1 bytes)"), "{sentence}");
+}
+
+#[tokio::test]
+async fn two_sessions_under_one_name_are_a_duplicate_and_both_are_expired() {
+    let home = Home::new();
+    let sessions = home.start().await;
+    let (mut ours, mut planted) = (Browser::default(), Browser::default());
+    ours.log_in(&sessions, "7").await;
+    planted.log_in(&sessions, "8").await;
+    let both = format!("{}; {}", ours.cookie(), planted.cookie());
+    let session = Browser::with(&both).at("app.example.org").open(&sessions).await;
+    assert_eq!(session.verdict(), Verdict::Duplicate);
+    let Stamp::SetCookie(lines) = session.commit().unwrap() else { panic!("both are expired") };
+    assert_eq!(lines.len(), 2);
+    assert!(lines.iter().all(|line| line.contains("Max-Age=0")));
+    assert!(lines[1].contains("Domain=example.org"));
+
+    let garbage = format!("shop=garbage; {}", ours.cookie());
+    assert_eq!(
+        Browser::with(&garbage).open(&sessions).await.verdict(),
+        Verdict::Live,
+        "what does not open is passed over"
+    );
+    let twice = format!("{0}; {0}", ours.cookie());
+    assert_eq!(
+        Browser::with(&twice).open(&sessions).await.verdict(),
+        Verdict::Live,
+        "copies of one session are no duplicate"
+    );
+}
+
+#[tokio::test]
+async fn a_dropped_change_is_counted() {
+    let home = Home::new();
+    let sessions = home.start().await;
+    drop(Browser::default().open(&sessions).await);
+    assert_eq!(sessions.counters().dropped_changes(), 0);
+    let mut session = Browser::default().open(&sessions).await;
+    session.update(|visitor| visitor.coins = 1);
+    drop(session);
+    assert_eq!(sessions.counters().dropped_changes(), 1);
+}
+
+#[tokio::test]
+async fn a_new_key_file_is_used_without_a_restart_and_the_old_cookie_is_resealed() {
+    let home = Home::new();
+    let sessions = home
+        .builder::<Visitor>()
+        .clock(sealjar::time::Clock::system())
+        .propagation(Duration::from_secs(1))
+        .start()
+        .await
+        .unwrap();
+    let mut browser = Browser::default();
+    browser.log_in(&sessions, "7").await;
+    let old = sessions.key_ring().sealing().unwrap().id();
+    let new = home.new_key_now();
+    support_sessions::eventually("the new key seals", || {
+        sessions.key_ring().sealing().is_some_and(|key| key.id() == new)
+    })
+    .await;
+    let session = browser.open(&sessions).await;
+    assert_eq!(session.verdict(), Verdict::Live, "the old key still opens");
+    browser.store(session);
+    assert_eq!(sessions.explain(browser.cookie()).key, Some(new.to_string()), "sealed anew under the new one");
+    home.remove_key(old);
+    support_sessions::eventually("the old key is gone", || sessions.key_ring().state(old).is_none()).await;
+    assert_eq!(browser.open(&sessions).await.verdict(), Verdict::Live);
+}
+
+#[tokio::test]
+async fn a_list_that_was_lost_logs_everybody_out() {
+    let home = Home::new();
+    let mut browser = Browser::default();
+    let sessions = home.start().await;
+    browser.log_in(&sessions, "7").await;
+    drop(sessions);
+    home.lose_list();
+    let sessions: Sessions<Visitor> = home.start().await;
+    assert_eq!(browser.open(&sessions).await.verdict(), Verdict::RevokedAll);
+    browser.log_in(&sessions, "7").await;
+    assert_eq!(browser.open(&sessions).await.verdict(), Verdict::Live);
+}
+
+#[tokio::test]
+async fn a_list_that_vanishes_under_the_running_app_is_given_back_what_it_knew() {
+    let home = Home::new();
+    let sessions = home.start().await;
+    let mut browser = Browser::default();
+    browser.log_in(&sessions, "7").await;
+    let copy = browser.cookie().to_owned();
+    let mut session = browser.open(&sessions).await;
+    session.logout().await.unwrap();
+    browser.store(session);
+    home.lose_list();
+    support_sessions::eventually("the list is back", || home.has_list()).await;
+    sessions.revoke_subject("9").await.unwrap();
+    drop(sessions);
+    let sessions = home.start().await;
+    assert_eq!(Browser::with(&copy).open(&sessions).await.verdict(), Verdict::RevokedSession);
+}
+
+#[tokio::test]
+async fn wrong_configurations_are_refused_at_start() {
+    let home = Home::new();
+    let sentence = |builder: sealjar::Builder<Visitor>| async { builder.start().await.unwrap_err().to_string() };
+    assert!(sentence(home.builder().domain("*")).await.contains("has a `*`, which is not a host"));
+    assert!(sentence(Sessions::builder("a").home(home.path())).await.contains("the app id \"a\""));
+    assert!(sentence(home.builder().idle(minutes(60 * 13))).await.contains("is longer than the absolute one"));
+    assert!(sentence(home.builder().list("mysql://x")).await.contains("does not begin with `sqlite:`"));
+    let empty =
+        Sessions::<Visitor>::builder("shop").keys(home.path().join("nowhere")).start().await.unwrap_err().to_string();
+    assert!(empty.contains("there is no key in the folder") && empty.contains("sealjar keys init"), "{empty}");
+    drop(home.start().await);
+    let other = Sessions::<Visitor>::builder("blog").home(home.path()).start().await.unwrap_err().to_string();
+    assert!(other.contains("shop"), "{other}");
+}
