@@ -1,0 +1,98 @@
+//! Where keys and list are: from flags, from the environment, or here.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use sealjar::Error;
+use sealjar::io::folder::KeyFolder;
+use sealjar::io::place::ListPlace;
+use sealjar::io::sqlite::SqliteStore;
+use sealjar::key::ListKey;
+use sealjar::revocation::{Profile, Replica, RevocationStore, View};
+use sealjar::time::{Clock, Day, Now};
+
+/// Where keys and list are.
+#[derive(Args)]
+pub struct Place {
+    /// The app's home: keys in `keys`, the list in `list.db`.
+    #[arg(long, global = true, env = "SEALJAR_HOME", value_name = "FOLDER")]
+    home: Option<PathBuf>,
+    /// The key ring's folder [default: `keys`, in the home if there is one]
+    #[arg(long, global = true, value_name = "FOLDER")]
+    keys: Option<PathBuf>,
+    /// The revocation list [default: `sqlite:sealjar.db`, or `list.db` in the home]
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    list: Option<String>,
+}
+
+/// An open list, with the key that its names are hashed under.
+pub struct List {
+    pub store: SqliteStore,
+    pub key: ListKey,
+    pub profiles: Vec<Profile>,
+    pub now: Now,
+    replica: Replica,
+}
+
+impl Place {
+    pub fn folder(&self) -> KeyFolder {
+        let folder = self.keys.clone().or_else(|| self.home.as_ref().map(|home| home.join("keys")));
+        KeyFolder::new(folder.unwrap_or_else(|| "keys".into()))
+    }
+
+    /// Opens the list, which a running app may be using, and reads it.
+    pub async fn open(&self) -> Result<List, Error> {
+        let key = self.folder().list_key()?;
+        let clock = Clock::system();
+        let ListPlace::Sqlite(path) = self.list()?;
+        let store = SqliteStore::open_existing(&path, clock.clone())?;
+        if store.list_key() != key.fingerprint() {
+            return Err(Error::Key {
+                problem: format!(
+                    "the list key in {} is not the one that {} was made under, so names would not match",
+                    self.folder().path().display(),
+                    store.describe()
+                ),
+                fix: "Point --home, or --keys and --list, at what belongs together".into(),
+            });
+        }
+        let profiles = store.profiles().await?;
+        let (now, replica) = (clock.now(), Replica::default());
+        let beat = store.follower().beat(false).await?;
+        // A replica that knew nothing before has nothing to give back.
+        let _ = replica.absorb(&beat);
+        replica.confirm(&beat, now.boot);
+        Ok(List { store, key, profiles, now, replica })
+    }
+
+    /// Like [`Place::open`]; nothing if no list was ever made.
+    pub async fn open_if_there(&self) -> Result<Option<List>, Error> {
+        let ListPlace::Sqlite(path) = self.list()?;
+        if path.exists() { self.open().await.map(Some) } else { Ok(None) }
+    }
+
+    fn list(&self) -> Result<ListPlace, Error> {
+        match (&self.list, &self.home) {
+            (Some(address), _) => ListPlace::parse(address),
+            (None, _) if std::env::var_os("REDIS_URL").is_some() => Err(Error::Config {
+                problem: "REDIS_URL is set, and this version keeps its list in SQLite only".into(),
+                fix: "Unset it, or name the list with --list sqlite:PATH".into(),
+            }),
+            (None, Some(home)) => Ok(ListPlace::in_home(home)),
+            (None, None) => Ok(ListPlace::Sqlite("sealjar.db".into())),
+        }
+    }
+}
+
+impl List {
+    pub fn view(&self) -> Arc<View> {
+        Arc::clone(&self.replica.view())
+    }
+
+    /// The last day on which a session that exists by now can be alive; 400 days on if no app ever said.
+    pub fn last_day(&self) -> Day {
+        let longest = self.profiles.iter().map(|profile| profile.longest).max();
+        self.now.seconds().after(longest.unwrap_or(sealjar::config::MAX_LIFETIME)).day()
+    }
+}
