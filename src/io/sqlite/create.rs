@@ -2,13 +2,15 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::time::Now;
 
 use super::fault::Fault;
 use super::file::{beside, connect, folder_of, lock_folder, look, remove};
 use super::schema::{self, Birth, Owner};
+
+const SIDE_FILES: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 /// Makes the file. Another process that is quicker wins.
 pub(super) fn create(path: &Path, owner: &Owner, birth: Birth, now: Now) -> Result<(), Fault> {
@@ -17,30 +19,51 @@ pub(super) fn create(path: &Path, owner: &Owner, birth: Birth, now: Now) -> Resu
     if look(path)?.is_some() {
         return Ok(());
     }
-    let draft = beside(path, "-new");
-    // Left behind by a file that was removed, or by a process that died right here.
-    for suffix in ["-wal", "-shm", "-journal"] {
+    // Left behind by a file that was removed: not to be played into the new one.
+    for suffix in SIDE_FILES {
         remove(&beside(path, suffix))?;
-        remove(&beside(&draft, suffix))?;
     }
-    remove(&draft)?;
+    let draft = draft_of(path);
+    remove_draft(&draft)?;
     make_private(&draft)?;
     let written = write_draft(&draft, owner, birth, now);
     if written.is_err() {
         // The first error is the one to tell; the next attempt removes what stays.
-        let _ = remove(&draft);
+        let _ = remove_draft(&draft);
     }
     written?;
     place(&draft, path)?;
     Ok(sync_folder(folder_of(path))?)
 }
 
+/// Clears away what a process left that died while it made the file.
+pub(super) fn clear(path: &Path) -> Result<(), Fault> {
+    let draft = draft_of(path);
+    if look(&draft)?.is_some() {
+        let _locked = lock_folder(path)?;
+        remove_draft(&draft)?;
+    }
+    Ok(())
+}
+
+fn draft_of(path: &Path) -> PathBuf {
+    beside(path, "-new")
+}
+
+fn remove_draft(draft: &Path) -> io::Result<()> {
+    for suffix in SIDE_FILES {
+        remove(&beside(draft, suffix))?;
+    }
+    remove(draft)
+}
+
 fn write_draft(draft: &Path, owner: &Owner, birth: Birth, now: Now) -> Result<(), Fault> {
     let mut conn = connect(draft)?;
-    conn.pragma_update(None, "journal_mode", "wal")?;
     conn.pragma_update(None, "synchronous", "full")?;
     schema::create(&mut conn, owner, birth, now)?;
-    // Closing moves the log into the file and syncs it.
+    // Last, so that everything is in the file and nothing in a log: closing would not say if it failed to
+    // move it over.
+    conn.pragma_update(None, "journal_mode", "wal")?;
     conn.close().map_err(|(_, error)| Fault::Sql(error))
 }
 

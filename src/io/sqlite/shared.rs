@@ -92,6 +92,7 @@ impl Shared {
 
     pub(super) fn start(&self) -> Result<(), Fault> {
         self.current(&mut lock(&self.writer).db)?.inspect(&self.path)?;
+        create::clear(&self.path)?;
         if self.log_out_everybody && self.read(|tx| Ok(Meta::read(tx)?.healing))? {
             // Whoever remembered the list died before giving it back.
             self.write(|change| {
