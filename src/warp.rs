@@ -24,12 +24,12 @@ impl<T: Payload> Sessions<T> {
     /// ```
     /// # use warp::Filter; use sealjar::{Session, Sessions};
     /// # #[derive(Default, serde::Serialize, serde::Deserialize)] struct Visitor { name: String }
-    /// # fn routes(sessions: &Sessions<Visitor>) -> impl Filter<Extract = (impl warp::Reply,), Error = warp::Rejection> + Clone + use<> {
+    /// # fn routes(sessions: &Sessions<Visitor>) -> warp::filters::BoxedFilter<(warp::reply::Response,)> {
     /// warp::path("me").and(sessions.open()).map(|session: Session<Visitor>| {
     ///     let name = session.get().name.clone();
     ///     session.reply(format!("hello {name}"))
     /// })
-    /// # }
+    /// # .boxed() }
     /// ```
     #[must_use]
     pub fn open(&self) -> impl Filter<Extract = (Session<T>,), Error = Infallible> + Clone + Send + Sync + use<T> {
@@ -101,11 +101,11 @@ impl warp::reject::Reject for NoSession {}
 ///
 /// ```
 /// # use warp::Filter; use sealjar::{Session, Sessions};
-/// # fn routes(sessions: &Sessions<u32>) -> impl Filter<Extract = (impl warp::Reply,), Error = warp::Rejection> + Clone + use<> {
+/// # fn routes(sessions: &Sessions<u32>) -> warp::filters::BoxedFilter<(warp::reply::Response,)> {
 /// warp::path("account").and(sessions.require())
 ///     .map(|session: Session<u32>| session.reply("yours"))
 ///     .recover(sealjar::warp::recover_json)
-/// # }
+/// # .unify().boxed() }
 /// ```
 ///
 /// # Errors

@@ -1,4 +1,5 @@
 //! A home folder with a hand-moved clock, and a browser that keeps one cookie.
+#![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,6 +20,9 @@ pub struct Visitor {
     #[serde(default)]
     pub coins: u32,
 }
+
+/// SQLite's file and its journal.
+const ENDS: [&str; 3] = ["", "-wal", "-shm"];
 
 pub struct Home {
     dir: tempfile::TempDir,
@@ -49,6 +53,28 @@ impl Home {
         eventually("the list is fresh", || sessions.freshness() == Freshness::Fresh).await;
     }
 
+    /// Moves the clock and waits for nothing.
+    pub fn jump(&self, span: Duration) {
+        self.hand.advance(span);
+    }
+
+    /// Puts a folder where the list was, so that nothing can be read or made there.
+    pub fn break_list(&self) {
+        let aside = self.path().join("aside");
+        std::fs::create_dir(&aside).unwrap();
+        for end in ENDS {
+            let _ = std::fs::rename(self.list(end), aside.join(format!("list.db{end}")));
+        }
+        std::fs::create_dir(self.list("")).unwrap();
+    }
+
+    pub fn mend_list(&self) {
+        std::fs::remove_dir(self.list("")).unwrap();
+        for end in ENDS {
+            let _ = std::fs::rename(self.path().join(format!("aside/list.db{end}")), self.list(end));
+        }
+    }
+
     pub fn new_key_now(&self) -> KeyId {
         self.folder().new_key(Clock::system().now().seconds()).unwrap().id()
     }
@@ -58,18 +84,17 @@ impl Home {
     }
 
     pub fn has_list(&self) -> bool {
-        self.list().exists()
+        self.list("").exists()
     }
 
-    /// The list's file and its journal, gone.
     pub fn lose_list(&self) {
-        for end in ["", "-wal", "-shm"] {
-            let _ = std::fs::remove_file(format!("{}{end}", self.list().display()));
+        for end in ENDS {
+            let _ = std::fs::remove_file(self.list(end));
         }
     }
 
-    fn list(&self) -> PathBuf {
-        self.path().join("list.db")
+    fn list(&self, end: &str) -> PathBuf {
+        self.path().join(format!("list.db{end}"))
     }
 
     fn folder(&self) -> KeyFolder {
