@@ -178,7 +178,11 @@ async fn a_file_is_made_whole_or_not_at_all() {
         child.wait().unwrap();
         let mut told = Told::default();
         lines.for_each(|line| told.hear(&line));
-        if place.path().exists() { made += 1 } else { not_made += 1 }
+        if place.path().exists() {
+            made += 1
+        } else {
+            not_made += 1
+        }
         assert!(told.acknowledged.is_subset(&read(&place).await));
         assert!(!place.beside("-new").exists(), "an unfinished one is cleared away");
     }

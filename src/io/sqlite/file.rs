@@ -49,12 +49,10 @@ struct Seen {
 
 impl Seen {
     fn at(path: &Path) -> io::Result<Option<Self>> {
+        // The log first: whoever replaces the file removes the file before the log.
+        let wal = FileId::at(&beside(path, "-wal"))?;
         let Some(meta) = look(path)? else { return Ok(None) };
-        Ok(Some(Self {
-            main: FileId::of(&meta),
-            touched: (meta.modified().ok(), meta.len()),
-            wal: FileId::at(&beside(path, "-wal"))?,
-        }))
+        Ok(Some(Self { main: FileId::of(&meta), touched: (meta.modified().ok(), meta.len()), wal }))
     }
 }
 
@@ -176,7 +174,10 @@ fn recognise(conn: &Connection, path: &Path, owner: Option<&Owner>) -> Result<()
     }
     conn.pragma_update(None, "trusted_schema", false)?;
     conn.pragma_update(None, "journal_mode", "wal")?;
-    Ok(conn.pragma_update(None, "synchronous", "full")?)
+    conn.pragma_update(None, "synchronous", "full")?;
+    // A copy may come in another mode; from its first read in this one on, the log is there to be watched.
+    schema::owner(conn)?;
+    Ok(())
 }
 
 fn same_owner(found: &Owner, wanted: &Owner, path: &Path) -> Result<(), Fault> {

@@ -1,0 +1,335 @@
+//! A file that is removed, replaced or rolled back under running programs.
+#![cfg(all(feature = "sqlite", unix))]
+
+mod sqlite_support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sealjar::io::sqlite::{Options, SqliteStore};
+use sealjar::revocation::{Once, OnceValue, Record, RevocationStore};
+use sealjar::time::{Clock, ManualClock, Position, Seconds, minutes};
+use sqlite_support::{MOVE_AWAY, NOW, Place, beat, ids, options, read, run, session, today};
+
+fn record(id: u64) -> Record {
+    session(id).at(Position(0))
+}
+
+/// An older state of the file, in a file of its own.
+fn backup(place: &Place) -> std::path::PathBuf {
+    let copy = place.beside(".backup");
+    place.raw().execute("VACUUM INTO ?1", [copy.to_str().unwrap()]).unwrap();
+    copy
+}
+
+#[tokio::test]
+async fn a_log_that_was_left_behind_is_not_played_into_the_new_file() {
+    let place = Place::new();
+    let store = place.open();
+    let mut follower = store.follower();
+    store.publish(&[session(1)]).await.unwrap();
+    let before = beat(&mut follower).await;
+    // Only the file itself: its log, with session 1 in it, stays.
+    fs::remove_file(place.path()).unwrap();
+    assert!(place.beside("-wal").exists());
+    let after = beat(&mut follower).await;
+    assert!(after.whole && after.records.is_empty());
+    assert_ne!(after.incarnation, before.incarnation);
+    store.restore(vec![record(1)], after.position).await.unwrap();
+    store.publish(&[session(2)]).await.unwrap();
+    drop((store, follower));
+    assert_eq!(read(&place).await, [1, 2].into());
+}
+
+#[tokio::test]
+async fn an_older_copy_begins_a_new_life_and_is_made_good() {
+    for with_its_log in [false, true] {
+        let place = Place::new();
+        let (store, other) = (place.open(), place.open());
+        let (mut one, mut two) = (store.follower(), other.follower());
+        store.publish(&[session(1)]).await.unwrap();
+        let before = beat(&mut one).await;
+        beat(&mut two).await;
+        let copy = backup(&place);
+        let value = OnceValue { hash: [1; 16], incarnation: before.incarnation, expires: NOW.after(minutes(10)) };
+        assert_eq!(store.take_once(value).await.unwrap(), Once::First);
+        store.publish(&[session(2)]).await.unwrap();
+        assert_eq!(ids(&beat(&mut one).await.records), [2].into());
+
+        fs::rename(&copy, place.path()).unwrap();
+        if with_its_log {
+            // A log of its own, as a copy of a running list has one. It is empty and stays.
+            fs::remove_file(place.beside("-wal")).unwrap();
+            fs::remove_file(place.beside("-shm")).unwrap();
+            fs::write(place.beside("-wal"), []).unwrap();
+        }
+        // The copy does not know that the value was spent. It is refused before any beat has noticed.
+        assert_eq!(store.take_once(value).await.unwrap(), Once::Foreign);
+        let told = beat(&mut one).await;
+        assert!(told.whole);
+        assert_eq!(ids(&told.records), [1].into());
+        assert_ne!(told.incarnation, before.incarnation);
+        store.restore(vec![record(2)], before.position).await.unwrap();
+        let told_too = beat(&mut two).await;
+        assert!(told_too.whole);
+        assert_eq!(told_too.incarnation, told.incarnation, "one new life for all");
+        assert_eq!(read(&place).await, [1, 2].into());
+        assert!(!beat(&mut one).await.whole, "and it is told once");
+    }
+}
+
+/// As a database shell's `.restore` does it: in one transaction, into the same file.
+fn roll_back(place: &Place, copy: &Path) {
+    let shell = place.raw();
+    shell.execute("ATTACH ?1 AS older", [copy.to_str().unwrap()]).unwrap();
+    let tables = ["meta", "record", "once", "profile", "sqlite_sequence"];
+    let copied: String =
+        tables.iter().map(|t| format!("DELETE FROM main.{t}; INSERT INTO main.{t} SELECT * FROM older.{t};")).collect();
+    shell.execute_batch(&format!("BEGIN IMMEDIATE; {copied} COMMIT")).unwrap();
+}
+
+#[tokio::test]
+async fn a_file_that_was_rolled_back_in_place_is_noticed() {
+    let place = Place::new();
+    let store = place.open();
+    let mut follower = store.follower();
+    store.publish(&[session(1)]).await.unwrap();
+    let copy = backup(&place);
+    store.publish(&[session(2)]).await.unwrap();
+    let before = beat(&mut follower).await;
+    roll_back(&place, &copy);
+    let told = beat(&mut follower).await;
+    assert!(told.whole);
+    assert_eq!(ids(&told.records), [1].into());
+    assert_ne!(told.incarnation, before.incarnation);
+    assert!(told.position > before.position);
+}
+
+#[tokio::test]
+async fn a_rollback_is_noticed_even_if_a_newcomer_published_first() {
+    let place = Place::new();
+    let store = place.open();
+    let mut follower = store.follower();
+    store.publish(&[session(1)]).await.unwrap();
+    let copy = backup(&place);
+    store.publish(&[session(2)]).await.unwrap();
+    let before = beat(&mut follower).await;
+    roll_back(&place, &copy);
+    // It knows nothing of a rollback; its record takes the number of the one that is gone, and the clock
+    // takes the positions above all that were.
+    place.hand.advance(Duration::from_secs(1));
+    place.open().publish(&[session(3)]).await.unwrap();
+    let told = beat(&mut follower).await;
+    assert!(told.whole);
+    assert_eq!(ids(&told.records), [1, 3].into());
+    assert_ne!(told.incarnation, before.incarnation);
+}
+
+#[tokio::test]
+async fn a_copy_over_the_running_file_is_noticed() {
+    let place = Place::new();
+    let store = place.open();
+    let mut follower = store.follower();
+    store.publish(&[session(1)]).await.unwrap();
+    place.raw().execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    let copy = place.beside(".backup");
+    run("cp", &[&place.path(), &copy]);
+    store.publish(&[session(2)]).await.unwrap();
+    place.raw().execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    let before = beat(&mut follower).await;
+    assert!(!before.records.is_empty());
+    run("cp", &[&copy, &place.path()]);
+    let told = beat(&mut follower).await;
+    assert!(told.whole);
+    assert_eq!(ids(&told.records), [1].into());
+    assert_ne!(told.incarnation, before.incarnation);
+    store.restore(vec![record(2)], before.position).await.unwrap();
+    assert_eq!(read(&place).await, [1, 2].into());
+}
+
+#[tokio::test]
+async fn nothing_is_acknowledged_into_a_log_that_was_removed() {
+    let place = Place::new();
+    let store = place.open();
+    let mut follower = store.follower();
+    store.publish(&[session(1)]).await.unwrap();
+    beat(&mut follower).await;
+    fs::remove_file(place.beside("-wal")).unwrap();
+    let problem =
+        format!("{}-wal, where its latest records are, was removed or replaced. {MOVE_AWAY}", place.path().display());
+    let error = store.publish(&[session(2)]).await.unwrap_err();
+    assert_eq!(error.to_string(), format!("publishing to the revocation list failed: {problem}"));
+    let error = follower.beat(false).await.unwrap_err();
+    assert_eq!(error.to_string(), format!("reading the revocation list failed: {problem}"));
+    // The way out that the sentence names.
+    for suffix in ["", "-shm"] {
+        fs::rename(place.beside(suffix), place.beside(&format!("{suffix}.damaged"))).unwrap();
+    }
+    assert!(beat(&mut follower).await.whole);
+    store.restore(vec![record(1)], Position(0)).await.unwrap();
+    store.publish(&[session(2)]).await.unwrap();
+    assert_eq!(read(&place).await, [1, 2].into());
+}
+
+#[tokio::test]
+async fn a_tool_does_not_make_a_list_that_vanished() {
+    let place = Place::new();
+    drop(place.open());
+    let tool = SqliteStore::open_existing(&place.path(), place.clock()).unwrap();
+    fs::remove_file(place.path()).unwrap();
+    assert_eq!(
+        tool.publish(&[session(1)]).await.unwrap_err().to_string(),
+        format!(
+            "publishing to the revocation list failed: {} does not exist. \
+             Create the list with `sealjar store init`, or name the file that it is in",
+            place.path().display()
+        )
+    );
+    assert!(!place.path().exists());
+}
+
+#[tokio::test]
+async fn another_apps_file_in_its_place_is_refused() {
+    let place = Place::new();
+    let store = place.open();
+    let mut follower = store.follower();
+    beat(&mut follower).await;
+    let other = place.beside(".other");
+    drop(SqliteStore::open(&other, &Options { app: "blog", ..options(place.clock()) }).unwrap());
+    fs::rename(&other, place.path()).unwrap();
+    let said = follower.beat(false).await.unwrap_err().to_string();
+    assert!(said.contains("is the list of the app \"blog\", and this is \"shop\""), "{said}");
+    assert!(store.publish(&[session(1)]).await.is_err());
+}
+
+#[tokio::test]
+async fn who_dies_before_giving_back_logs_everybody_out_at_the_next_start() {
+    let careful = |place: &Place| {
+        let options = Options { log_out_everybody: true, ..options(place.clock()) };
+        SqliteStore::open(&place.path(), &options).unwrap()
+    };
+    for gave_back in [false, true] {
+        let place = Place::new();
+        let store = place.open();
+        let mut follower = store.follower();
+        store.publish(&[session(1)]).await.unwrap();
+        beat(&mut follower).await;
+        fs::remove_file(place.path()).unwrap();
+        assert!(beat(&mut follower).await.whole);
+        if gave_back {
+            // A caller that comes back had nothing to give, or has given it.
+            assert!(!beat(&mut follower).await.whole);
+        }
+        drop((store, follower));
+        let records = beat(&mut careful(&place).follower()).await.records;
+        let everybody = records.iter().filter(|record| matches!(record, Record::Everybody { .. })).count();
+        assert_eq!(everybody, usize::from(!gave_back), "{records:?}");
+        assert_eq!(beat(&mut careful(&place).follower()).await.records, records, "once, not at every start");
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_vanished_before_anybody_knew_it_logs_everybody_out() {
+    let place = Place::new();
+    drop(place.open());
+    let options = Options { log_out_everybody: true, ..options(place.clock()) };
+    let store = SqliteStore::open(&place.path(), &options).unwrap();
+    fs::remove_file(place.path()).unwrap();
+    let records = beat(&mut store.follower()).await.records;
+    assert!(matches!(records[..], [Record::Everybody { .. }]), "{records:?}");
+}
+
+#[tokio::test]
+async fn where_giving_back_failed_the_whole_list_comes_again() {
+    let place = Place::new();
+    let store = place.open();
+    let mut follower = store.follower();
+    store.publish(&[session(1)]).await.unwrap();
+    beat(&mut follower).await;
+    fs::remove_file(place.path()).unwrap();
+    assert!(beat(&mut follower).await.whole);
+    let shell = place.raw();
+    shell.execute_batch("BEGIN IMMEDIATE").unwrap();
+    store.restore(vec![record(1)], Position(0)).await.unwrap_err();
+    assert!(beat(&mut follower).await.whole);
+    shell.execute_batch("COMMIT").unwrap();
+    let again = beat(&mut follower).await;
+    assert!(again.whole && again.records.is_empty());
+    store.restore(vec![record(1)], Position(0)).await.unwrap();
+    let news = beat(&mut follower).await;
+    assert!(!news.whole);
+    assert_eq!(ids(&news.records), [1].into());
+}
+
+#[tokio::test]
+async fn positions_stay_above_all_earlier_ones_when_file_and_clock_are_lost_together() {
+    let place = Place::new();
+    let ahead = Clock::manual(ManualClock::at(Seconds(NOW.0 + 86_400)));
+    let (store, by_its_clock) = (place.open(), SqliteStore::open(&place.path(), &options(ahead)).unwrap());
+    let mut follower = store.follower();
+    let born = by_its_clock.follower().beat(true).await.unwrap().position;
+    assert!(beat(&mut follower).await.position >= born);
+    fs::remove_file(place.path()).unwrap();
+    // Nothing was revoked, so nothing is given back; and the process that goes on has the clock of yesterday.
+    assert!(beat(&mut follower).await.position >= born);
+    assert!(store.publish(&[session(1)]).await.unwrap().position > born);
+}
+
+/// Swaps the file away again and again while another task publishes. What was acknowledged must be in a
+/// file that was in place at that moment.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_acknowledged_into_a_file_that_is_gone() {
+    let place = Place::new();
+    let store = Arc::new(place.open());
+    let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let writer = tokio::spawn({
+        let (store, stop) = (store.clone(), stop.clone());
+        async move {
+            for id in 0.. {
+                store.publish(&[session(id)]).await.unwrap();
+                sender.send(id).unwrap();
+                if stop.load(std::sync::atomic::Ordering::SeqCst) {
+                    return;
+                }
+            }
+        }
+    });
+    let mut acknowledged = BTreeSet::new();
+    let mut kept = Vec::new();
+    for round in 0..25 {
+        for _ in 0..=round % 7 {
+            acknowledged.insert(receiver.recv().await.unwrap());
+        }
+        // Second names keep what is removed, with the log that belongs to it.
+        let keep = place.beside(&format!(".{round}"));
+        fs::hard_link(place.path(), &keep).unwrap();
+        fs::hard_link(place.beside("-wal"), format!("{}-wal", keep.display())).unwrap();
+        fs::remove_file(place.path()).unwrap();
+        kept.push(keep);
+        while !place.path().exists() {
+            acknowledged.insert(receiver.recv().await.unwrap());
+        }
+    }
+    stop.store(true, std::sync::atomic::Ordering::SeqCst);
+    writer.await.unwrap();
+    while let Some(id) = receiver.recv().await {
+        acknowledged.insert(id);
+    }
+    drop(store);
+    kept.push(place.path());
+    let mut found = BTreeSet::new();
+    for file in &kept {
+        let raw = rusqlite::Connection::open(file).unwrap();
+        let mut rows = raw.prepare("SELECT id FROM record WHERE kind = 1").unwrap();
+        let rows = rows.query_map([], |row| row.get::<_, i64>(0)).unwrap();
+        found.extend(rows.map(|id| id.unwrap().cast_unsigned()));
+    }
+    let missing: Vec<_> = acknowledged.difference(&found).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    assert!(acknowledged.len() > 50);
+    assert_eq!(today(), NOW.day());
+}
