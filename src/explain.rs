@@ -10,7 +10,8 @@ use serde::Serialize;
 use crate::config::Config;
 use crate::cookie::header;
 use crate::judge::{self, Refusal};
-use crate::revocation::View;
+use crate::revocation::freshness::Admission;
+use crate::revocation::{RoutePolicy, View};
 use crate::ring::KeyRing;
 use crate::seal::Opened;
 use crate::time::{Now, Seconds};
@@ -70,7 +71,9 @@ pub struct SessionFacts {
 pub fn explain(text: &str, config: &Config, ring: &KeyRing, view: &View, now: Now) -> Explanation {
     let field = cookie_field(text, config.cookie().name());
     let fields = || std::iter::once(field.as_bytes());
+    let admission = RoutePolicy::Relaxed.admit(view.freshness(config.bounds(), now));
     let (verdict, opened) = match judge::authenticate(fields(), config, ring, now) {
+        Ok(_) if admission == Admission::Unavailable => (Verdict::ListUnavailable, None),
         Ok(authentic) => match judge::judge(authentic, view, now) {
             Ok(opened) => (Verdict::Live, Some(Box::new(opened))),
             Err(Refusal { verdict, opened }) => (verdict, opened),
@@ -108,10 +111,12 @@ impl Explanation {
 /// Turns what people paste into a `Cookie` field: base64url without padding has no `=`, so text without
 /// one is a bare value.
 fn cookie_field(text: &str, name: &str) -> String {
-    let text = text.trim();
+    // What surrounds pasted lines, and no more: a Unicode space is part of a name, for requests too.
+    let trim = |text| str::trim_matches(text, [' ', '\t', '\r', '\n']);
+    let text = trim(text);
     let strip = |prefix: &str| {
         let head = text.get(..prefix.len())?;
-        head.eq_ignore_ascii_case(prefix).then(|| text[prefix.len()..].trim())
+        head.eq_ignore_ascii_case(prefix).then(|| trim(&text[prefix.len()..]))
     };
     if let Some(line) = strip("set-cookie:") {
         return line.split(';').next().unwrap_or_default().to_owned();
