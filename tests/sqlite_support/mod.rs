@@ -75,7 +75,10 @@ pub fn session(id: u64) -> Revocation {
 }
 
 pub fn ids(records: &[Record]) -> BTreeSet<u64> {
-    records.iter().filter_map(|record| if let Record::Session { id, .. } = record { Some(id.0) } else { None }).collect()
+    records
+        .iter()
+        .filter_map(|record| if let Record::Session { id, .. } = record { Some(id.0) } else { None })
+        .collect()
 }
 
 pub async fn beat(follower: &mut Box<dyn Follower>) -> Beat {
@@ -107,7 +110,10 @@ impl Mount {
         match mounted {
             Ok(output) if output.status.success() => Some(Self(folder)),
             Ok(output) => {
-                eprintln!("skipped: no file system can be mounted ({})", String::from_utf8_lossy(&output.stderr).trim());
+                eprintln!(
+                    "skipped: no file system can be mounted ({})",
+                    String::from_utf8_lossy(&output.stderr).trim()
+                );
                 None
             }
             Err(error) => {
