@@ -1,0 +1,114 @@
+//! Nothing secret is printed: not by `Debug`, not in a log, not in an error.
+
+mod support_sessions;
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use sealjar::key::{Key, ListKey};
+use sealjar::secret::Secret;
+use sealjar::time::Seconds;
+use sealjar::{Login, Verdict};
+use support_sessions::{Browser, Home};
+use tracing_subscriber::fmt::MakeWriter;
+
+const SUBJECT: &str = "canary-subject-7f31";
+const TENANT: &str = "canary-tenant-90aa";
+const PAYLOAD: &str = "canary-payload-11c0";
+
+#[derive(Clone, Default)]
+struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Captured {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+#[tokio::test]
+async fn nothing_secret_is_printed() {
+    let captured = Captured::default();
+    let log = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(captured.clone());
+    let _guard = tracing::subscriber::set_default(log.finish());
+    let home = Home::new();
+    let sessions = home.start().await;
+    let mut said = String::new();
+    let mut canaries = vec![SUBJECT.to_owned(), TENANT.to_owned(), PAYLOAD.to_owned()];
+
+    let mut browser = Browser::default();
+    let mut session = browser.open(&sessions).await;
+    session.login(Login::subject(SUBJECT).tenant(TENANT), support_sessions::Visitor::default()).await.unwrap();
+    session.update(|visitor| visitor.name = PAYLOAD.into());
+    browser.store(session);
+    let value = browser.cookie().strip_prefix("shop=").unwrap().to_owned();
+    canaries.push(value[40..80].to_owned());
+
+    let mut session = browser.open(&sessions).await;
+    said += &format!("{session:?} {sessions:?} {:?} {:?}", sessions.key_ring(), sessions.explain(&value));
+    said += &format!("{:?}", sessions.config());
+    session.logout_everywhere().await.unwrap();
+    said += &format!("{:?}", session);
+    drop(session);
+    assert_eq!(browser.open(&sessions).await.verdict(), Verdict::RevokedSubject);
+    for spoiled in [value.replace('A', "B"), value[..60].to_owned(), format!("{value}=")] {
+        drop(Browser::with(&format!("shop={spoiled}")).open(&sessions).await);
+    }
+    said += &format!("{:?}", sessions.revoke_tenant(TENANT).await.unwrap());
+    home.break_list();
+    said += &format!("{:?}", sessions.revoke_subject(SUBJECT).await.unwrap_err());
+    let mut large = Browser::default().open(&sessions).await;
+    large.update(|visitor| visitor.name = PAYLOAD.repeat(400));
+    said += &format!("{:?}", large.commit().unwrap_err());
+
+    for file in std::fs::read_dir(home.path().join("keys")).unwrap() {
+        let path = file.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        canaries.extend(text.lines().filter_map(|line| line.strip_prefix("secret: ")).map(str::to_owned));
+    }
+    assert!(canaries.len() >= 6, "both keys are among the canaries");
+    let secret = Secret::new([0x5e; 32]);
+    let key = Key::dangerous_from_bytes(Secret::new([0x5e; 32]), Seconds(0));
+    said += &format!("{secret:?} {key:?} {:?}", ListKey::from_bytes(Secret::new([0x5e; 32])));
+    canaries.extend(["94, 94".to_owned(), "5e5e5e".to_owned(), "Xl5eXl".to_owned()]);
+
+    let log = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+    assert!(log.contains("revoked_subject") && log.contains("dropped without a reply"), "the log was captured: {log}");
+    for canary in &canaries {
+        assert!(!log.contains(canary), "{canary} in the log");
+        assert!(!said.contains(canary), "{canary} in {said}");
+    }
+}
+
+/// Who reads the list's file learns counts and times.
+#[tokio::test]
+async fn names_stand_in_the_list_as_keyed_hashes_only() {
+    let home = Home::new();
+    let sessions = home.start().await;
+    let mut browser = Browser::default();
+    browser.log_in(&sessions, Login::subject(SUBJECT).tenant(TENANT)).await;
+    let mut session = browser.open(&sessions).await;
+    session.logout_everywhere().await.unwrap();
+    browser.store(session);
+    sessions.revoke_tenant(TENANT).await.unwrap();
+    drop(sessions);
+    for end in ["", "-wal"] {
+        let bytes = std::fs::read(home.path().join(format!("list.db{end}"))).unwrap_or_default();
+        for canary in [SUBJECT, TENANT] {
+            assert!(!bytes.windows(canary.len()).any(|window| window == canary.as_bytes()), "{canary} in list.db{end}");
+        }
+    }
+    assert!(home.has_list());
+}
