@@ -11,7 +11,7 @@ use crate::time::{hours, minutes, whole_seconds};
 use crate::wire::Suite;
 
 /// How far apart the clocks of two servers may be.
-pub const SKEW: Duration = Duration::from_secs(60);
+pub const SKEW: Duration = minutes(1);
 /// How long every process that watches a key folder may take to load a new file.
 pub const PROPAGATION: Duration = Duration::from_secs(5);
 /// Browsers cut lifetimes off at 400 days (RFC 6265bis, section 5.5), and so do we.

@@ -137,10 +137,10 @@ fn refresh(ring: &ArcSwap<KeyRing>, keys: Option<Vec<Arc<RingKey>>>, view: &View
     if changed || sealing(&old) != sealing(&new) {
         match (sealing(&old), sealing(&new)) {
             (from, Some(to)) if from != Some(to) => {
-                tracing::info!(key = %to, "sessions are sealed under another key from now on")
+                tracing::info!(key = %to, "sessions are sealed under another key from now on");
             }
             (_, None) => {
-                tracing::error!("no key may seal: logins and new sessions fail until there is one (sealjar keys new)")
+                tracing::error!("no key may seal: logins and new sessions fail until there is one (sealjar keys new)");
             }
             _ => {}
         }

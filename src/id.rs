@@ -43,8 +43,10 @@ impl SessionId {
     /// The part that the revocation list and the logs know a session by.
     #[must_use]
     pub const fn short(self) -> ShortId {
-        let [a, b, c, d, e, f, g, h, ..] = self.0;
-        ShortId(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
+        match self.0.first_chunk() {
+            Some(first) => ShortId(u64::from_be_bytes(*first)),
+            None => unreachable!(),
+        }
     }
 }
 

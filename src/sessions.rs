@@ -66,7 +66,6 @@ impl<T: Payload> Sessions<T> {
     /// Begins a configuration for the app with this id: 3 to 32 lower-case letters, digits and `-`.
     ///
     /// The id is part of every seal: cookies of one app never open in another.
-    #[must_use]
     pub fn builder(app: impl Into<String>) -> Builder<T> {
         Builder::new(app.into())
     }

@@ -127,6 +127,7 @@ impl Verdict {
     }
 
     /// One row a verdict: code, cause, fix. The only place where these words stand.
+    #[allow(clippy::too_many_lines, reason = "a table, and its rows belong together")]
     const fn words(self) -> (&'static str, &'static str, &'static str) {
         match self {
             Self::NoCookie => (

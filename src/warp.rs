@@ -111,6 +111,7 @@ impl warp::reject::Reject for NoSession {}
 /// # Errors
 ///
 /// Passes every other rejection on.
+#[allow(clippy::unused_async, reason = "warp's `recover` wants a future")]
 pub async fn recover_json(rejection: Rejection) -> Result<Response, Rejection> {
     match rejection.find::<NoSession>() {
         Some(none) => Ok(none.reply(error_json(StatusCode::UNAUTHORIZED, "no_session"))),

@@ -53,7 +53,8 @@ fn every_test_that_the_threat_model_names_exists() {
 #[test]
 fn the_inventory_of_cryptography_is_the_codes() {
     let (inventory, code, manifest) = (read("docs/crypto.md"), rust("src"), read("Cargo.toml"));
-    let labels: Vec<_> = ["sealjar v1 key id", "sealjar v1", "seal", "sign", "nonce hedge", "subject", "tenant", "label", "once"].into();
+    let labels: Vec<_> =
+        ["sealjar v1 key id", "sealjar v1", "seal", "sign", "nonce hedge", "subject", "tenant", "label", "once"].into();
     for label in labels.into_iter().chain(["sealjar v1 list key fingerprint"]) {
         assert!(inventory.contains(&format!("`{label}`")), "docs/crypto.md misses the label {label}");
         assert!(code.contains(&format!("\"{label}")), "no code uses the label {label}");
@@ -71,11 +72,14 @@ fn the_inventory_of_cryptography_is_the_codes() {
 
 #[test]
 fn links_between_documents_lead_somewhere() {
-    let documents = ["README.md", "SECURITY.md", "CONTRIBUTING.md", "docs/format.md", "docs/design.md", "docs/threat-model.md"];
+    let documents =
+        ["README.md", "SECURITY.md", "CONTRIBUTING.md", "docs/format.md", "docs/design.md", "docs/threat-model.md"];
     let mut links = 0;
     for document in documents {
         let folder = root().join(document).parent().unwrap().to_path_buf();
-        for target in read(document).split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next().map(str::to_owned)) {
+        for target in
+            read(document).split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next().map(str::to_owned))
+        {
             if !target.is_empty() && !target.contains("://") {
                 links += 1;
                 assert!(folder.join(&target).exists(), "{document} links to {target}");

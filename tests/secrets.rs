@@ -2,6 +2,7 @@
 
 mod support_sessions;
 
+use std::fmt::Write as _;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
@@ -57,21 +58,21 @@ async fn nothing_secret_is_printed() {
     canaries.push(value[40..80].to_owned());
 
     let mut session = browser.open(&sessions).await;
-    said += &format!("{session:?} {sessions:?} {:?} {:?}", sessions.key_ring(), sessions.explain(&value));
-    said += &format!("{:?}", sessions.config());
+    write!(said, "{session:?} {sessions:?} {:?} {:?}", sessions.key_ring(), sessions.explain(&value)).unwrap();
+    write!(said, "{:?}", sessions.config()).unwrap();
     session.logout_everywhere().await.unwrap();
-    said += &format!("{:?}", session);
+    write!(said, "{session:?}").unwrap();
     drop(session);
     assert_eq!(browser.open(&sessions).await.verdict(), Verdict::RevokedSubject);
     for spoiled in [value.replace('A', "B"), value[..60].to_owned(), format!("{value}=")] {
         drop(Browser::with(&format!("shop={spoiled}")).open(&sessions).await);
     }
-    said += &format!("{:?}", sessions.revoke_tenant(TENANT).await.unwrap());
+    write!(said, "{:?}", sessions.revoke_tenant(TENANT).await.unwrap()).unwrap();
     home.break_list();
-    said += &format!("{:?}", sessions.revoke_subject(SUBJECT).await.unwrap_err());
+    write!(said, "{:?}", sessions.revoke_subject(SUBJECT).await.unwrap_err()).unwrap();
     let mut large = Browser::default().open(&sessions).await;
     large.update(|visitor| visitor.name = PAYLOAD.repeat(400));
-    said += &format!("{:?}", large.commit().unwrap_err());
+    write!(said, "{:?}", large.commit().unwrap_err()).unwrap();
 
     for file in std::fs::read_dir(home.path().join("keys")).unwrap() {
         let path = file.unwrap().path();
@@ -81,7 +82,7 @@ async fn nothing_secret_is_printed() {
     assert!(canaries.len() >= 6, "both keys are among the canaries");
     let secret = Secret::new([0x5e; 32]);
     let key = Key::dangerous_from_bytes(Secret::new([0x5e; 32]), Seconds(0));
-    said += &format!("{secret:?} {key:?} {:?}", ListKey::from_bytes(Secret::new([0x5e; 32])));
+    write!(said, "{secret:?} {key:?} {:?}", ListKey::from_bytes(Secret::new([0x5e; 32]))).unwrap();
     canaries.extend(["94, 94".to_owned(), "5e5e5e".to_owned(), "Xl5eXl".to_owned()]);
 
     let log = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();

@@ -92,13 +92,13 @@ async fn require_lets_live_sessions_through_and_recovers_from_the_rest() {
     let home = Home::new();
     let sessions = home.start().await;
     let seen = Arc::new(Mutex::new(None));
-    let note = seen.clone();
+    let heard = seen.clone();
     let account = warp::path("account").and(sessions.require()).map(|session: Session<Visitor>| session.reply("yours"));
     let json = account.clone().recover(recover_json);
     let page = account.clone().recover(recover_to("/login"));
     let own = account.recover(move |rejection: Rejection| {
         let none = rejection.find::<NoSession>().map(|none| (none.verdict(), none.reply(warp::reply::html("log in"))));
-        *note.lock().unwrap() = none.as_ref().map(|(verdict, _)| *verdict);
+        *heard.lock().unwrap() = none.as_ref().map(|(verdict, _)| *verdict);
         async move { none.map(|(_, reply)| reply).ok_or(rejection) }
     });
 
@@ -166,7 +166,7 @@ async fn an_unreadable_list_is_503_and_the_cookie_stays() {
     );
     assert_eq!(all(reply.headers(), "retry-after"), ["2"]);
     assert_eq!(all(reply.headers(), "set-cookie"), [""; 0]);
-    home.jump(std::time::Duration::from_secs(60));
+    home.jump(std::time::Duration::from_mins(1));
     for routes in [&relaxed, &default, &strict] {
         for path in ["/read", "/write", "/login"] {
             let reply = read(path).reply(routes).await;

@@ -191,11 +191,12 @@ fn registrable(host: &str) -> Option<String> {
     psl::domain_str(&host).map(str::to_owned)
 }
 
+const WRITE: &str = "Leave it out for one host, or write the bare parent of your hosts: `.domain(\"example.org\")`";
+
 fn check_domain(domain: &str) -> Result<String, Error> {
     let refuse = |why: &str, fix: &'static str| {
         Err(Error::config(format!("`.domain({domain:?})` {why}, and browsers drop the cookie without a word"), fix))
     };
-    const WRITE: &str = "Leave it out for one host, or write the bare parent of your hosts: `.domain(\"example.org\")`";
     if domain.contains('*') {
         return refuse("has a `*`, which is not a host", WRITE);
     }

@@ -253,13 +253,13 @@ fn read_private(path: &Path) -> Result<zeroize::Zeroizing<String>, Error> {
 fn check_mode(meta: &fs::Metadata) -> Result<(), Error> {
     use std::os::unix::fs::PermissionsExt as _;
     let mode = meta.permissions().mode() & 0o777;
-    if mode & 0o077 == 0 {
-        return Ok(());
+    if mode & 0o077 != 0 {
+        return Err(Error::key(
+            format!("it is open to others (mode {mode:04o}), and whoever read it can forge every session"),
+            "Run `chmod 600` on it; if others had access to this machine, treat the key as leaked and replace it",
+        ));
     }
-    Err(Error::key(
-        format!("it is open to others (mode {mode:04o}), and whoever read it can forge every session"),
-        "Run `chmod 600` on it; if others had access to this machine, treat the key as leaked and replace it",
-    ))
+    Ok(())
 }
 
 #[cfg(not(unix))]

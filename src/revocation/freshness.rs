@@ -11,7 +11,7 @@
 
 use std::time::Duration;
 
-use crate::time::Now;
+use crate::time::{Now, minutes};
 
 /// S and H.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub struct Bounds {
 impl Default for Bounds {
     /// 5 and 60 seconds.
     fn default() -> Self {
-        Self { fresh: Duration::from_secs(5), lost: Duration::from_secs(60) }
+        Self { fresh: Duration::from_secs(5), lost: minutes(1) }
     }
 }
 

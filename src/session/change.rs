@@ -145,15 +145,14 @@ impl<T: Payload> Session<T> {
         }
         let mut bytes = Vec::with_capacity(512);
         payload::encode(suite, &self.value, &mut bytes)?;
-        let changed = self.touched
-            && match kept {
-                Some(kept) => kept.payload() != bytes,
-                None => {
-                    let mut empty = Vec::new();
-                    payload::encode(suite, &T::default(), &mut empty)?;
-                    empty != bytes
-                }
-            };
+        let mut before = Vec::new();
+        let before = if let Some(kept) = kept {
+            kept.payload()
+        } else {
+            payload::encode(suite, &T::default(), &mut before)?;
+            &before
+        };
+        let changed = self.touched && before != bytes;
         Ok(Encoded { bytes: Cow::Owned(bytes), changed })
     }
 }
