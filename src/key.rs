@@ -33,7 +33,13 @@ const KEY_MAGIC: &str = "SEALJAR-SECRET-KEY-1";
 const LIST_MAGIC: &str = "SEALJAR-LIST-KEY-1";
 
 /// The ids of keys that have been published: in this project's test kit and documents.
-const PUBLISHED: [KeyId; 2] = [KeyId([0xd8, 0x1f, 0xb4, 0xf1]), KeyId([0x2b, 0x92, 0x22, 0x64])];
+const PUBLISHED: [KeyId; 5] = [
+    KeyId([0xf6, 0xca, 0xeb, 0x2f]),
+    KeyId([0x0e, 0x77, 0x7c, 0x30]),
+    KeyId([0x33, 0x6b, 0x1e, 0x43]),
+    KeyId([0xe6, 0x82, 0xa1, 0xd7]),
+    KeyId([0x32, 0x35, 0x36, 0x18]),
+];
 
 impl Key {
     /// A new key from the kernel's randomness.
