@@ -102,4 +102,7 @@ async fn a_spent_value_is_kept_until_it_expires_and_cannot_come_back() {
     let behind = SqliteStore::open(&place.path(), &options(Clock::manual(ManualClock::at(NOW)))).unwrap();
     assert_eq!(behind.take_once(value(1)).await.unwrap(), Once::Expired);
     assert_eq!(behind.take_once(value(2)).await.unwrap(), Once::Expired);
+    // What expires later than anything that was forgotten is judged as ever.
+    let later = OnceValue { expires: NOW.after(minutes(11)), ..value(3) };
+    assert_eq!(behind.take_once(later).await.unwrap(), Once::First);
 }

@@ -11,9 +11,10 @@
 
 use rusqlite::{Connection, Transaction, params};
 
+use crate::config::SKEW;
 use crate::id::Incarnation;
 use crate::revocation::Record;
-use crate::time::{Day, Now, Position};
+use crate::time::{Day, Now, Position, Seconds};
 
 use super::fault::Fault;
 use super::rows;
@@ -33,7 +34,8 @@ CREATE TABLE meta (
     mark INTEGER NOT NULL,
     pruned_day INTEGER NOT NULL,
     pruned_seq INTEGER NOT NULL,
-    swept INTEGER NOT NULL
+    swept INTEGER NOT NULL,
+    forgotten INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE record (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -78,6 +80,9 @@ pub(super) struct Meta {
     pub pruned_seq: i64,
     /// When spent values were swept out, in milliseconds.
     pub swept: u64,
+    /// The latest expiry among the spent values that were swept out: what expires by then is refused,
+    /// wherever the clock went since, because nobody knows whether it was spent.
+    pub forgotten: Seconds,
 }
 
 /// How a new file begins.
@@ -100,8 +105,12 @@ pub(super) fn create(conn: &mut Connection, owner: &Owner, birth: Birth, now: No
         pruned_day: Day(0),
         pruned_seq: 0,
         swept: 0,
+        forgotten: Seconds(0),
     };
-    tx.execute("INSERT INTO meta VALUES (1, ?1, ?2, 0, 0, 0, 0, 0, 0)", params![owner.app, owner.list_key])?;
+    tx.execute("INSERT INTO meta VALUES (1, ?1, ?2, 0, 0, 0, 0, 0, 0, 0)", params![owner.app, owner.list_key])?;
+    if birth.log_out_everybody {
+        meta.leave_behind_the_lost(now);
+    }
     let position = meta.take(now);
     if birth.log_out_everybody {
         rows::insert(&tx, &[Record::Everybody { position }], position)?;
@@ -121,7 +130,7 @@ pub(super) fn owner(conn: &Connection) -> rusqlite::Result<Owner> {
 impl Meta {
     pub(super) fn read(tx: &Transaction<'_>) -> rusqlite::Result<Self> {
         let mut statement =
-            tx.prepare_cached("SELECT incarnation, healing, mark, pruned_day, pruned_seq, swept FROM meta")?;
+            tx.prepare_cached("SELECT incarnation, healing, mark, pruned_day, pruned_seq, swept, forgotten FROM meta")?;
         statement.query_one([], |row| {
             Ok(Self {
                 incarnation: Incarnation(row.get::<_, i64>(0)?.cast_unsigned()),
@@ -130,13 +139,15 @@ impl Meta {
                 pruned_day: Day(row.get(3)?),
                 pruned_seq: row.get(4)?,
                 swept: row.get::<_, i64>(5)?.cast_unsigned(),
+                forgotten: Seconds(row.get(6)?),
             })
         })
     }
 
     pub(super) fn write(&self, tx: &Transaction<'_>) -> rusqlite::Result<()> {
         let mut statement = tx.prepare_cached(
-            "UPDATE meta SET incarnation = ?1, healing = ?2, mark = ?3, pruned_day = ?4, pruned_seq = ?5, swept = ?6",
+            "UPDATE meta SET incarnation = ?1, healing = ?2, mark = ?3, pruned_day = ?4, pruned_seq = ?5, swept = ?6, \
+             forgotten = ?7",
         )?;
         statement.execute(params![
             self.incarnation.0.cast_signed(),
@@ -145,6 +156,7 @@ impl Meta {
             self.pruned_day.0,
             self.pruned_seq,
             self.swept.cast_signed(),
+            self.forgotten.0,
         ])?;
         Ok(())
     }
@@ -154,6 +166,12 @@ impl Meta {
         self.incarnation = new_incarnation()?;
         self.healing = true;
         Ok(())
+    }
+
+    /// Nobody knows the highest position of a list that is lost. It can have run ahead of the clock, by as
+    /// much as clocks may differ, and "everybody" must mean the sessions that were born there too.
+    pub(super) fn leave_behind_the_lost(&mut self, now: Now) {
+        self.mark = self.mark.max(Position(now.millis).after(SKEW));
     }
 
     /// A new position: above every earlier one, whatever the clock did.
@@ -183,8 +201,13 @@ impl Meta {
             self.pruned_day = today;
         }
         if now.millis.abs_diff(self.swept) >= SWEEP_MS {
-            // `take_once` calls these expired from now on even if the clock goes back: the mark is above now.
-            tx.execute("DELETE FROM once WHERE expires <= ?1", [now.seconds().0])?;
+            let over = now.seconds().0;
+            let last: Option<u32> =
+                tx.query_one("SELECT max(expires) FROM once WHERE expires <= ?1", [over], |row| row.get(0))?;
+            if let Some(last) = last {
+                tx.execute("DELETE FROM once WHERE expires <= ?1", [over])?;
+                self.forgotten = self.forgotten.max(Seconds(last));
+            }
             self.swept = now.millis;
         }
         Ok(())

@@ -97,6 +97,8 @@ impl Shared {
             // Whoever remembered the list died before giving it back.
             self.write(|change| {
                 change.meta.healing = false;
+                change.meta.leave_behind_the_lost(change.now);
+                change.position = change.meta.take(change.now);
                 change.add(&[Record::Everybody { position: change.position }])
             })?;
         }
@@ -218,8 +220,7 @@ impl Shared {
 
     pub(super) fn spend(&self, value: OnceValue) -> Result<Once, Fault> {
         let spend = |change: &mut Change<'_>| {
-            // The mark is never behind the clock by which spent values were swept out.
-            if value.expires <= change.position.seconds() {
+            if value.expires <= change.now.seconds().max(change.meta.forgotten) {
                 return Ok(Once::Expired);
             }
             if value.incarnation != change.meta.incarnation {
