@@ -137,7 +137,7 @@ fn a_missing_file_is_made_only_where_that_was_asked_for() {
     let path = place.path();
     let missing = format!(
         "opening the revocation list failed: {} does not exist. \
-         Create the list with `sealjar store init`, or name the file that it is in",
+         An app makes it when it first starts; start it once, or name the file that the list is in",
         path.display()
     );
     assert_eq!(sentence(SqliteStore::open_existing(&path, place.clock())), missing);

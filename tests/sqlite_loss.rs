@@ -184,7 +184,7 @@ async fn a_tool_does_not_make_a_list_that_vanished() {
         tool.publish(&[session(1)]).await.unwrap_err().to_string(),
         format!(
             "publishing to the revocation list failed: {} does not exist. \
-             Create the list with `sealjar store init`, or name the file that it is in",
+             An app makes it when it first starts; start it once, or name the file that the list is in",
             place.path().display()
         )
     );

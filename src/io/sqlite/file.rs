@@ -203,7 +203,7 @@ fn same_owner(found: &Owner, wanted: &Owner, path: &Path) -> Result<(), Fault> {
 pub(super) fn missing(path: &Path) -> Fault {
     Fault::Said {
         problem: format!("{} does not exist", path.display()),
-        fix: "Create the list with `sealjar store init`, or name the file that it is in",
+        fix: "An app makes it when it first starts; start it once, or name the file that the list is in",
     }
 }
 
