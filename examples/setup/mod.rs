@@ -2,6 +2,7 @@
 //! they serve a page, how they say what is wrong with a request, how they stop.
 
 use std::fmt::Display;
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::exit;
 
@@ -20,7 +21,8 @@ use warp::{Filter, Rejection};
 /// Says on stderr why each session is empty, and tells where keys and list are: in `$SEALJAR_HOME`, or in
 /// a folder of the example's own.
 pub fn home(example: &str) -> PathBuf {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let stderr = std::io::stderr;
+    tracing_subscriber::fmt().with_writer(stderr).with_ansi(stderr().is_terminal()).init();
     let own = || {
         let target = PathBuf::from("target");
         let parent = if target.is_dir() { target } else { std::env::temp_dir() };
