@@ -138,6 +138,14 @@ impl fmt::Display for Incarnation {
     }
 }
 
+impl FromStr for Incarnation {
+    type Err = NotAnId;
+
+    fn from_str(text: &str) -> Result<Self, NotAnId> {
+        fixed_hex(text, 16).map(Self).ok_or(NotAnId("an incarnation is 16 hexadecimal digits"))
+    }
+}
+
 impl fmt::Debug for Incarnation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Incarnation({self})")

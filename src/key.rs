@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::aead::Xaes256Gcm;
@@ -205,6 +206,12 @@ impl ListKey {
         Tag(u64::from_be_bytes(self.hash8(&[kind.as_bytes(), app.as_bytes(), name.as_bytes()])))
     }
 
+    /// What one app's records in a store that others may write to are signed with.
+    #[must_use]
+    pub fn control(&self, app: &str) -> ControlKey {
+        ControlKey(hmac(&expand(&self.secret, "control", app)))
+    }
+
     /// The name under which a one-time value is remembered as spent.
     #[must_use]
     pub fn once(&self, app: &str, nonce: &[u8; 16]) -> [u8; 16] {
@@ -227,6 +234,40 @@ impl ListKey {
             mac.update(field);
         }
         mac.finalize().into_bytes().into()
+    }
+}
+
+/// Signs the few records of a list that speak of everybody: so that write access to the store is not
+/// enough to forge them.
+#[derive(Clone)]
+pub struct ControlKey(Hmac<Sha256>);
+
+/// The length of a [`ControlKey`]'s signature.
+pub const CONTROL_MAC: usize = 16;
+
+impl ControlKey {
+    /// Signs the content of one field.
+    #[must_use]
+    pub fn sign(&self, field: &str, content: &[u8]) -> [u8; CONTROL_MAC] {
+        let mut mac = self.0.clone();
+        mac.update(&(field.len() as u64).to_be_bytes());
+        mac.update(field.as_bytes());
+        mac.update(content);
+        let mut first = [0; CONTROL_MAC];
+        first.copy_from_slice(&mac.finalize().into_bytes()[..CONTROL_MAC]);
+        first
+    }
+
+    /// Whether a signature is this key's, for this field and content.
+    #[must_use]
+    pub fn verify(&self, field: &str, content: &[u8], signature: &[u8]) -> bool {
+        self.sign(field, content).ct_eq(signature).into()
+    }
+}
+
+impl std::fmt::Debug for ControlKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ControlKey(..)")
     }
 }
 

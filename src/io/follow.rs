@@ -3,13 +3,17 @@
 //! Confirming a session on a stale list, a strict route and a login all want the same thing: a beat
 //! that *began* after they asked. Everybody who asks while one is under way shares the next.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use crate::error::Error;
+use crate::revocation::store::Waiting;
 use crate::revocation::{Beat, Follower, Replica, RevocationStore};
 use crate::time::{Clock, Position};
 
@@ -28,6 +32,10 @@ struct Ask {
 
 /// Longest wait for a beat; behind it the caller answers 503.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a process that joins waits for a list that is being given back; less than [`PATIENCE`].
+const HEALING: Duration = Duration::from_millis(4_800);
+/// Between two looks at such a list, if nothing tells of a change.
+const RETRY: Duration = Duration::from_millis(200);
 
 impl Follow {
     /// Starts following. `on_beat` runs after every beat that counted.
@@ -91,10 +99,11 @@ impl Runner {
         let interval = self.store.beat_interval();
         loop {
             let mut asks = Vec::new();
-            match tokio::time::timeout(interval, inbox.recv()).await {
-                Ok(Some(ask)) => asks.push(ask),
-                Ok(None) => return,
-                Err(_) => {}
+            match tokio::time::timeout(interval, first(inbox.recv(), self.follower.wait())).await {
+                Ok(Some(Some(ask))) => asks.push(ask),
+                Ok(Some(None)) => return,
+                // News, or the time has come.
+                Ok(None) | Err(_) => {}
             }
             while let Ok(ask) = inbox.try_recv() {
                 asks.push(ask);
@@ -108,7 +117,33 @@ impl Runner {
         }
     }
 
+    /// A beat that counts. Where other processes have yet to give back what the store lost, one that knew
+    /// the list goes on meanwhile, and one that did not waits for them.
     async fn beat(&mut self, stamp: bool) -> Result<Beat, Error> {
+        if self.replica.view().incarnation().is_some() {
+            return self.try_beat(stamp).await;
+        }
+        let counts = async {
+            loop {
+                let beat = self.try_beat(stamp).await?;
+                if beat.healed {
+                    return Ok(beat);
+                }
+                let _ = tokio::time::timeout(RETRY, self.follower.wait()).await;
+            }
+        };
+        if let Ok(beat) = tokio::time::timeout(HEALING, counts).await {
+            return beat;
+        }
+        Err(Error::Store {
+            action: "reading the revocation list",
+            problem: format!("{} has lost records that other processes remember", self.store.describe()),
+            fix: "Wait until they have given them back; one that has ended is waited for a minute".into(),
+            source: None,
+        })
+    }
+
+    async fn try_beat(&mut self, stamp: bool) -> Result<Beat, Error> {
         let began = self.clock.now().boot;
         let beat = self.follower.beat(stamp).await?;
         let lost = self.replica.absorb(&beat);
@@ -120,8 +155,10 @@ impl Runner {
             );
             self.store.restore(lost, self.replica.view().lower_bound()).await?;
         }
-        self.replica.confirm(&beat, began);
-        (self.on_beat)();
+        if beat.healed || self.replica.view().incarnation().is_some() {
+            self.replica.confirm(&beat, began);
+            (self.on_beat)();
+        }
         Ok(beat)
     }
 
@@ -134,4 +171,14 @@ impl Runner {
         }
         self.healthy = outcome.is_ok();
     }
+}
+
+/// What comes first: the outcome of one, or nothing when the other did. Either may be dropped unfinished.
+async fn first<T>(one: impl Future<Output = T>, mut other: Waiting<'_>) -> Option<T> {
+    let mut one = pin!(one);
+    poll_fn(|cx| match one.as_mut().poll(cx) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending => other.as_mut().poll(cx).map(|()| None),
+    })
+    .await
 }

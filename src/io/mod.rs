@@ -3,6 +3,8 @@
 pub mod folder;
 pub mod follow;
 pub mod place;
+#[cfg(feature = "redis")]
+pub mod redis;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 pub mod watch;

@@ -12,7 +12,7 @@ use arc_swap::{ArcSwap, Guard};
 use std::sync::Arc;
 
 use crate::id::Incarnation;
-use crate::time::{Now, Position};
+use crate::time::{Day, Now, Position, Seconds};
 
 use super::freshness::{Bounds, Freshness};
 use super::list::RevocationList;
@@ -100,7 +100,7 @@ impl Replica {
                 theirs.insert(*record);
             }
             let mut ours = self.view.load().list.clone();
-            ours.prune(beat.clock.seconds().day());
+            ours.prune(first_day(beat.clock));
             lost = ours.records().filter(|record| theirs.insert(*record)).collect();
         }
         self.apply(&beat.records);
@@ -111,8 +111,8 @@ impl Replica {
     pub fn confirm(&self, beat: &Beat, began: Duration) {
         let Beat { position, clock, incarnation, .. } = *beat;
         self.change(|view| {
-            if view.clock_day() != Some(clock.seconds().day()) {
-                view.list.prune(clock.seconds().day());
+            if view.beat.map(|beat| first_day(beat.clock)) != Some(first_day(clock)) {
+                view.list.prune(first_day(clock));
             }
             view.beat = Some(LastBeat { began, position, clock, incarnation });
             true
@@ -128,20 +128,19 @@ impl Replica {
     }
 }
 
-impl View {
-    fn clock_day(&self) -> Option<crate::time::Day> {
-        self.beat.map(|beat| beat.clock.seconds().day())
-    }
+/// The first day whose records are still kept. Days go an hour after their end, as in the stores: the
+/// store's clock may run ahead of this machine's, by which sessions expire.
+fn first_day(clock: Position) -> Day {
+    Seconds(clock.seconds().0.saturating_sub(3600)).day()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::id::ShortId;
-    use crate::time::Day;
 
     fn beat(records: Vec<Record>, whole: bool) -> Beat {
-        Beat { incarnation: Incarnation(1), position: Position(90), clock: Position(100), records, whole }
+        Beat { incarnation: Incarnation(1), position: Position(90), clock: Position(100), records, whole, healed: true }
     }
 
     fn session(n: u64, day: u32) -> Record {
@@ -158,6 +157,17 @@ mod tests {
         emptied.clock = Position(Day(9).end().0.into()).after(Duration::from_hours(24 * 365));
         assert_eq!(replica.absorb(&emptied), []);
         assert_eq!(replica.absorb(&beat(vec![], false)), [], "news alone prove no loss");
+    }
+
+    #[test]
+    fn a_day_is_kept_for_an_hour_after_its_end() {
+        let replica = Replica::default();
+        replica.apply(&[session(1, 9)]);
+        let at = |seconds: u32| Beat { clock: Position(u64::from(seconds) * 1000), ..beat(vec![], false) };
+        replica.confirm(&at(Day(9).end().0 + 3599), Duration::ZERO);
+        assert_eq!(replica.view().list.len(), 1);
+        replica.confirm(&at(Day(9).end().0 + 3600), Duration::ZERO);
+        assert!(replica.view().list.is_empty());
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The trait that every store of the list fulfils. SQLite does; a contract suite says what that means.
+//! The trait that every store of the list fulfils. SQLite and Redis do; a contract suite says what that
+//! means.
 
 use std::fmt;
 use std::future::Future;
@@ -14,6 +15,9 @@ use super::record::{Record, Revocation};
 
 /// A boxed future, so that stores can stand behind `dyn`.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
+
+/// A boxed wait for news.
+pub type Waiting<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// Where revocations are kept.
 ///
@@ -55,6 +59,12 @@ pub trait Follower: Send + 'static {
     ///
     /// With `stamp` it also takes a new position, and keeps it, so that no later clock can go below it.
     fn beat(&mut self, stamp: bool) -> StoreFuture<'_, Beat>;
+
+    /// Resolves when the store says that there may be news, so that a beat need not wait for its turn.
+    /// For ever pending where a store cannot tell. May be dropped at any time, and asked for again.
+    fn wait(&mut self) -> Waiting<'_> {
+        Box::pin(std::future::pending())
+    }
 }
 
 /// What a beat brought.
@@ -71,6 +81,9 @@ pub struct Beat {
     /// Whether `records` is the whole list, read anew because this is the first beat or the store was
     /// replaced, restored or emptied. A replica that knows more gives it back.
     pub whole: bool,
+    /// Whether the store has everything that anybody remembers. If not, some process that knows more has
+    /// yet to give it back, and a replica that knew nothing before must not trust this beat.
+    pub healed: bool,
 }
 
 /// What a publication is worth, from least to most.
@@ -78,7 +91,7 @@ pub struct Beat {
 pub enum Durability {
     /// Applied in this process and written to its own file; to be published.
     Accepted,
-    /// In the store, on its disk.
+    /// In the store: on the disk of the embedded one, in the primary of one on a server.
     Committed,
     /// On as many replicas of the store as were asked for.
     Replicated,

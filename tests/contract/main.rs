@@ -2,5 +2,12 @@
 
 mod suite;
 
+#[cfg(feature = "redis")]
+#[path = "../redis_support/mod.rs"]
+mod redis_support;
+
+#[cfg(feature = "redis")]
+mod redis;
+
 #[cfg(feature = "sqlite")]
 mod sqlite;

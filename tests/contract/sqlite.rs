@@ -38,7 +38,7 @@ impl Sqlite {
 
 impl Backend for Sqlite {
     async fn new(log_out_everybody: bool) -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), hand: ManualClock::at(NOW), log_out_everybody }
+        Self { folder: tempfile::tempdir().unwrap(), hand: ManualClock::at(*NOW), log_out_everybody }
     }
 
     async fn handle(&self) -> Arc<dyn RevocationStore> {

@@ -243,6 +243,7 @@ impl Case {
                 clock: Position(clock),
                 records: Vec::new(),
                 whole: true,
+                healed: true,
             };
             let began = BOOT.checked_sub(Duration::from_secs(age)).expect("an age below the time since boot");
             replica.confirm(&beat, began);

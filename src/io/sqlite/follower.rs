@@ -157,7 +157,8 @@ impl Shared {
         let (records, reached) = rows::read_after(&tx, from.unwrap_or_default(), &self.path)?;
         tx.commit()?;
         let Meta { incarnation, mark, .. } = meta;
-        let beat = Beat { incarnation, position: mark, clock: meta.clock(now), records, whole: from.is_none() };
+        let beat =
+            Beat { incarnation, position: mark, clock: meta.clock(now), records, whole: from.is_none(), healed: true };
         Ok(Found::News(beat, Cursor { known: Known { incarnation, file, mark, last: reached }, version, told_of_loss }))
     }
 }
@@ -166,7 +167,7 @@ impl Shared {
 fn quiet(cursor: Cursor, now: Now) -> Found {
     let Known { incarnation, mark, .. } = cursor.known;
     let clock = mark.max(Position(now.millis));
-    Found::News(Beat { incarnation, position: mark, clock, records: Vec::new(), whole: false }, cursor)
+    Found::News(Beat { incarnation, position: mark, clock, records: Vec::new(), whole: false, healed: true }, cursor)
 }
 
 fn version(conn: &Connection) -> rusqlite::Result<i64> {

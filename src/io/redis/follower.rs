@@ -1,0 +1,318 @@
+//! Following the server: the beat.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use redis::Value;
+
+use crate::id::Incarnation;
+use crate::revocation::store::{StoreFuture, Waiting};
+use crate::revocation::{Beat, Follower, Record};
+use crate::time::{Day, Position};
+
+use super::control::{Control, Fields, LIST};
+use super::fault::Fault;
+use super::feed::Feed;
+use super::members::{self, JOINING, Members};
+use super::names::{Bucket, Kind};
+use super::seen::{Epoch, Seen, next};
+use super::shared::{Conn, Shared, restless};
+use super::{ATTEMPTS, BEAT, CLOCKS_APART, HORIZON, scripts};
+
+/// Reads the server for one replica, over a connection of its own.
+pub(super) struct RedisFollower {
+    shared: Arc<Shared>,
+    /// Its name among the members.
+    name: String,
+    conn: Option<Conn>,
+    /// Moves only when a beat was delivered, so that a beat whose caller went away loses nothing.
+    cursor: Option<Cursor>,
+    feed: Option<Feed>,
+    clock_was_off: bool,
+}
+
+/// How far the caller has been brought.
+#[derive(Clone, Debug)]
+struct Cursor {
+    /// The connection: another one may lead to another server, so it is read from the start.
+    serial: u64,
+    incarnation: Incarnation,
+    covered: BTreeMap<Bucket, u64>,
+    control: Fields,
+    mark: Position,
+    /// The server's clock.
+    time: Position,
+    /// The life to which the caller has given back all that it knew.
+    gave_back: Option<Incarnation>,
+}
+
+/// The first half of a beat: what there is.
+struct Answer {
+    seen: Seen,
+    epoch: Epoch,
+    control: Fields,
+    members: Members,
+    lengths: BTreeMap<Bucket, u64>,
+}
+
+/// A beat that is whole, and where it leaves the cursor.
+type Found = (Beat, Cursor, Answer);
+
+impl RedisFollower {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        let name = format!("{:016x}", u64::from_be_bytes(crate::random::fresh()));
+        Self { shared, name, conn: None, cursor: None, feed: None, clock_was_off: false }
+    }
+}
+
+impl Follower for RedisFollower {
+    fn beat(&mut self, stamp: bool) -> StoreFuture<'_, Beat> {
+        Box::pin(async move {
+            let beat = tokio::time::timeout(BEAT, self.find(stamp)).await.unwrap_or(Err(Fault::Silent));
+            let told = beat.map(|found| self.deliver(found));
+            if told.is_err() {
+                // The client would go on with a dead connection; this one is not used again.
+                self.conn = None;
+            }
+            told.map_err(|fault| fault.told("reading the revocation list", &self.shared.address))
+        })
+    }
+
+    fn wait(&mut self) -> Waiting<'_> {
+        let shared = self.shared.clone();
+        let feed = self.feed.get_or_insert_with(|| Feed::start(shared));
+        Box::pin(feed.news())
+    }
+}
+
+impl RedisFollower {
+    async fn find(&mut self, stamp: bool) -> Result<Found, Fault> {
+        let mut broken = 0;
+        for _ in 0..ATTEMPTS {
+            let conn = match &self.conn {
+                Some(conn) => conn.clone(),
+                None => self.conn.insert(self.shared.connect().await?).clone(),
+            };
+            match self.find_once(conn, stamp).await {
+                Ok(Some(found)) => return Ok(found),
+                // Every doubt about the list is answered by reading it again.
+                Ok(None) => {}
+                // The first may have died long ago.
+                Err(fault) if fault.is_of_the_connection() && broken == 0 => broken += 1,
+                Err(fault) => return Err(fault),
+            }
+            self.conn = None;
+        }
+        Err(restless())
+    }
+
+    /// Nothing when the server is not what the connection was opened to.
+    async fn find_once(&self, mut conn: Conn, stamp: bool) -> Result<Option<Found>, Fault> {
+        let memory = self.shared.memory().clone();
+        let cursor = self.cursor.as_ref().filter(|cursor| cursor.serial == conn.serial && !memory.owing);
+        let time = cursor.map_or(conn.seen.time, |cursor| cursor.time);
+        let gave_back = match &self.cursor {
+            // Who knows nothing owes nothing.
+            None => Some(conn.incarnation),
+            Some(_) if memory.owing => None,
+            // It was told; when it comes back, it has given back.
+            Some(cursor) if cursor.incarnation == conn.incarnation => Some(conn.incarnation),
+            Some(cursor) => cursor.gave_back,
+        };
+        let mut last = conn.seen.epoch.as_ref().map(|epoch| epoch.last).max(Some(memory.last)).unwrap_or_default();
+        let answer = loop {
+            let Some(answer) = self.ask(&mut conn, stamp, Bucket::first_day(time), last, gave_back).await? else {
+                return Ok(None);
+            };
+            if answer.epoch.last <= last {
+                break answer;
+            }
+            last = answer.epoch.last;
+        };
+        if answer.epoch.mark < memory.highest {
+            if memory.known == Some(answer.epoch.incarnation) {
+                return Ok(None);
+            }
+            // Another life, which did not know how far the lost one had come.
+            self.shared.give_back(&[], memory.highest).await?;
+            return Ok(None);
+        }
+        let has_not_shrunk = |cursor: &&Cursor| {
+            let is_kept = |bucket: &Bucket| u64::from(bucket.end()) > answer.seen.time.0 / 1000 + 60;
+            let length = |bucket| answer.lengths.get(bucket).copied().unwrap_or(0);
+            !cursor.covered.iter().any(|(bucket, covered)| is_kept(bucket) && length(bucket) < *covered)
+        };
+        let cursor = cursor.filter(has_not_shrunk);
+        let Some((records, covered)) = self.fetch(&mut conn, cursor, &answer).await? else { return Ok(None) };
+        let healed = self.is_healed(&mut conn, &answer).await?;
+        if cursor.is_none() {
+            self.tidy(&mut conn, &answer).await?;
+        }
+        let Epoch { incarnation, mark, .. } = answer.epoch;
+        let beat = Beat {
+            incarnation,
+            position: mark,
+            clock: answer.seen.time.max(mark),
+            records,
+            whole: cursor.is_none(),
+            healed,
+        };
+        let (control, time) = (answer.control.clone(), answer.seen.time);
+        let cursor = Cursor { serial: conn.serial, incarnation, covered, control, mark, time, gave_back };
+        Ok(Some((beat, cursor, answer)))
+    }
+
+    /// The proof that the server is there and takes writes, and what it has.
+    ///
+    /// A primary that was deposed answers reads for ever; where `min-replicas-to-write` is set it refuses
+    /// writes. So every beat writes.
+    async fn ask(
+        &self,
+        conn: &mut Conn,
+        stamp: bool,
+        first: Day,
+        last: Day,
+        gave_back: Option<Incarnation>,
+    ) -> Result<Option<Answer>, Fault> {
+        let names = &self.shared.names;
+        let last = last.min(Day(first.0 + HORIZON));
+        let mut pipe = redis::pipe();
+        pipe.atomic();
+        if stamp {
+            pipe.cmd("EVAL").arg(scripts::STAMP).arg(1).arg(&names.epoch).ignore();
+        }
+        let name = self.cursor.as_ref().map_or(JOINING, |_| &self.name);
+        let (mark, time) =
+            self.cursor.as_ref().map_or((Position(0), conn.seen.time), |cursor| (cursor.mark, cursor.time));
+        pipe.cmd("HSET").arg(&names.nodes).arg(name).arg(members::value(time, mark, gave_back)).ignore();
+        Seen::ask(&mut pipe, names);
+        pipe.cmd("HGETALL").arg(&names.control).cmd("HGETALL").arg(&names.nodes);
+        let days = (first.0..=last.0).map(Day);
+        let buckets: Vec<_> = days.flat_map(|day| Kind::ALL.map(|kind| Bucket { kind, day })).collect();
+        for bucket in &buckets {
+            pipe.cmd("STRLEN").arg(names.bucket(*bucket));
+        }
+        let replies: Vec<Value> = pipe.query_async(&mut conn.redis).await?;
+        let mut replies = replies.into_iter();
+        let seen = Seen::read(&mut replies)?;
+        let (control, members): (Fields, Members) = (next(&mut replies)?, next(&mut replies)?);
+        let mut lengths = BTreeMap::new();
+        for bucket in buckets {
+            let length: u64 = next(&mut replies)?;
+            if length > 0 {
+                lengths.insert(bucket, length);
+            }
+        }
+        let epoch = seen.epoch.clone().filter(|epoch| {
+            let same = epoch.incarnation == conn.incarnation && seen.server == conn.seen.server;
+            same && epoch.replication == seen.server.replication && control.contains_key(LIST)
+        });
+        Ok(epoch.map(|epoch| Answer { seen, epoch, control, members, lengths }))
+    }
+
+    /// The second half: reads whatever is longer than what the caller has.
+    async fn fetch(
+        &self,
+        conn: &mut Conn,
+        cursor: Option<&Cursor>,
+        answer: &Answer,
+    ) -> Result<Option<(Vec<Record>, BTreeMap<Bucket, u64>)>, Fault> {
+        let names = &self.shared.names;
+        let mut covered = cursor.map(|cursor| cursor.covered.clone()).unwrap_or_default();
+        covered.retain(|bucket, _| answer.lengths.contains_key(bucket));
+        let from = |covered: &BTreeMap<Bucket, u64>, bucket| covered.get(bucket).copied().unwrap_or(0);
+        let longer: Vec<_> =
+            answer.lengths.iter().filter(|(bucket, length)| **length > from(&covered, bucket)).collect();
+        let mut records = Vec::new();
+        if !longer.is_empty() {
+            let mut pipe = redis::pipe();
+            pipe.atomic().cmd("HGET").arg(&names.epoch).arg("incarnation");
+            for (bucket, _) in &longer {
+                pipe.cmd("GETRANGE").arg(names.bucket(**bucket)).arg(from(&covered, bucket)).arg(-1);
+            }
+            let replies: Vec<Value> = pipe.query_async(&mut conn.redis).await?;
+            let mut replies = replies.into_iter();
+            let incarnation: Option<String> = next(&mut replies)?;
+            if incarnation != Some(conn.incarnation.to_string()) {
+                return Ok(None);
+            }
+            for (bucket, _) in longer {
+                let bytes: Vec<u8> = next(&mut replies)?;
+                records.extend(bucket.decode(&bytes).ok_or_else(|| self.damaged(*bucket))?);
+                *covered.entry(*bucket).or_default() += bytes.len() as u64;
+            }
+        }
+        let known = cursor.map(|cursor| &cursor.control);
+        let is_news =
+            |field: &str, value: &[u8]| known.and_then(|known| known.get(field)).is_none_or(|old| old != value);
+        let news: Fields = answer
+            .control
+            .iter()
+            .filter(|(field, value)| is_news(field, value))
+            .map(|(field, value)| (field.clone(), value.clone()))
+            .collect();
+        let news = self.shared.read_control(&news)?;
+        records.extend(
+            news.into_iter().filter_map(|news| if let Control::Record(record) = news { Some(record) } else { None }),
+        );
+        Ok(Some((records, covered)))
+    }
+
+    fn damaged(&self, bucket: Bucket) -> Fault {
+        Fault::said(
+            format!("{} at {} ends within a record", self.shared.names.bucket(bucket), self.shared.address),
+            "Something else writes to the list's keys: stop that, and remove this key. Running processes give its \
+             records back",
+        )
+    }
+
+    /// Whether everybody who may remember more than the server has given it back, or is gone.
+    async fn is_healed(&self, conn: &mut Conn, answer: &Answer) -> Result<bool, Fault> {
+        let Epoch { incarnation, healing, .. } = answer.epoch;
+        if !healing || !members::outstanding(&answer.members, incarnation, answer.seen.time).is_empty() {
+            return Ok(!healing);
+        }
+        let mut script = redis::cmd("EVAL");
+        script.arg(scripts::HEALED).arg(2).arg(&self.shared.names.epoch).arg(&self.shared.names.feed);
+        let ended: bool = script.arg(incarnation.to_string()).query_async(&mut conn.redis).await?;
+        if ended {
+            tracing::info!(store = %self.shared.address, %incarnation, "the revocation list is whole again");
+        }
+        Ok(ended)
+    }
+
+    /// Removes the names of those that ended long ago. Who is wrongly forgotten writes its name again.
+    async fn tidy(&self, conn: &mut Conn, answer: &Answer) -> Result<(), Fault> {
+        let gone = members::forgotten(&answer.members, answer.seen.time);
+        if !gone.is_empty() {
+            redis::cmd("HDEL").arg(&self.shared.names.nodes).arg(gone).exec_async(&mut conn.redis).await?;
+        }
+        Ok(())
+    }
+
+    /// Nothing here can be interrupted: the caller has the beat, or the cursor is where it was.
+    fn deliver(&mut self, (beat, cursor, answer): Found) -> Beat {
+        self.watch_the_clock(answer.seen.time);
+        let mut members = answer.members;
+        // It begins to remember with this beat.
+        let own = || members::value(cursor.time, cursor.mark, cursor.gave_back);
+        members.entry(self.name.clone()).or_insert_with(own);
+        let mut memory = self.shared.memory();
+        memory.known = Some(beat.incarnation);
+        memory.highest = memory.highest.max(beat.position);
+        memory.last = memory.last.max(answer.epoch.last);
+        memory.control = answer.control;
+        memory.members = members;
+        drop(memory);
+        self.cursor = Some(cursor);
+        beat
+    }
+
+    fn watch_the_clock(&mut self, server: Position) {
+        let off = server.0.abs_diff(self.shared.clock.now().millis) > super::shared::millis(CLOCKS_APART);
+        if off && !self.clock_was_off {
+            tracing::error!(store = %self.shared.address, "the server's clock and this machine's are more than 5 minutes apart");
+        }
+        self.clock_was_off = off;
+    }
+}

@@ -1,0 +1,72 @@
+//! Making the list, which nobody does by accident: an empty server may be one that lost everything.
+
+use redis::Value;
+
+use crate::config::SKEW;
+use crate::revocation::Record;
+
+use super::control::{Control, Fields, LIST};
+use super::fault::Fault;
+use super::seen::{REPLIES, Seen, next};
+use super::shared::{Shared, new_incarnation, restless};
+use super::{ATTEMPTS, RESPONSE, scripts};
+
+/// What `init` found and did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Made {
+    /// There was none; there is one now.
+    New,
+    /// Everybody was logged out, and a list made in the place of the lost one.
+    AfterLoss,
+    /// It was there already, and was left alone.
+    Already,
+}
+
+impl Shared {
+    pub(super) async fn init(&self, after_loss: bool) -> Result<Made, Fault> {
+        let mut redis = self.dial(RESPONSE).await?;
+        for _ in 0..ATTEMPTS {
+            let mut pipe = redis::pipe();
+            pipe.atomic();
+            Seen::ask(&mut pipe, &self.names);
+            pipe.cmd("HGETALL").arg(&self.names.control);
+            let replies: Vec<Value> = pipe.query_async(&mut redis).await?;
+            debug_assert_eq!(replies.len(), REPLIES + 1);
+            let mut replies = replies.into_iter();
+            let seen = Seen::read(&mut replies)?;
+            seen.server.check()?;
+            let control: Fields = next(&mut replies)?;
+            let intact = seen.epoch.is_some() && control.contains_key(LIST);
+            if intact && !after_loss {
+                self.recognise(&control[LIST])?;
+                return Ok(Made::Already);
+            }
+            if seen.epoch.as_ref().is_some_and(|epoch| intact && !epoch.healing) {
+                self.recognise(&control[LIST])?;
+                return Err(Fault::said(
+                    format!("the list at {} is whole, so nothing was lost", self.address),
+                    "To log everybody out, say `sealjar revoke all`",
+                ));
+            }
+            let mut mark = seen.epoch.as_ref().map_or(seen.time, |epoch| epoch.mark.max(seen.time)).next();
+            let mut fields = vec![self.list()];
+            if after_loss {
+                // The lost list's positions may have run ahead of this clock by as much as clocks may differ.
+                mark = mark.after(SKEW);
+                fields.push(Control::Record(Record::Everybody { position: mark }));
+                mark = mark.next();
+            }
+            let old = seen.epoch.map(|epoch| epoch.incarnation.to_string()).unwrap_or_default();
+            let mut script = redis::cmd("EVAL");
+            script.arg(scripts::INIT).arg(2).arg(&self.names.epoch).arg(&self.names.control);
+            script.arg(old).arg(new_incarnation()?.to_string()).arg(&seen.server.replication).arg(mark.0);
+            for field in fields {
+                script.arg(field.field()).arg(field.sign(&self.control_key));
+            }
+            if script.query_async(&mut redis).await? {
+                return Ok(if after_loss { Made::AfterLoss } else { Made::New });
+            }
+        }
+        Err(restless())
+    }
+}

@@ -1,0 +1,297 @@
+//! Everything that changes the list: publishing, giving back, announcing, spending.
+
+use std::collections::{BTreeMap, HashSet};
+
+use redis::Value;
+
+use crate::id::Incarnation;
+use crate::revocation::{Durability, Once, OnceValue, Profile, Receipt, Record, Revocation};
+use crate::time::{Day, Position};
+
+use super::control::{self, Control, Fields};
+use super::fault::Fault;
+use super::names::{Bucket, Kind, sort};
+use super::seen::{REPLIES, Seen, next, time};
+use super::shared::{Conn, Shared, millis, restless};
+use super::{ATTEMPTS, HORIZON, scripts};
+
+/// Spent values are remembered this long beyond their expiry, should the server's clock be set back.
+const ONCE_MARGIN: std::time::Duration = std::time::Duration::from_secs(600);
+
+/// One attempt on one connection.
+enum Attempt<T> {
+    Done(T),
+    /// Somebody else wrote meanwhile.
+    Late,
+    /// The list is no longer the one that this connection was opened to.
+    Foreign,
+}
+
+/// How often a call was tried, and how often a connection broke under it.
+#[derive(Default)]
+struct Tries {
+    number: usize,
+    broken: usize,
+}
+
+/// What one script writes.
+#[derive(Default)]
+struct Change {
+    buckets: BTreeMap<Bucket, Vec<u8>>,
+    control: Vec<Control>,
+    /// Cut-offs are tags only, and get the position behind each; so does "everybody".
+    positions_to_come: bool,
+    above: Position,
+}
+
+impl Shared {
+    /// What a call does with an attempt: its answer, or nothing when it is to be tried again.
+    async fn settle<T>(
+        &self,
+        tries: &mut Tries,
+        serial: u64,
+        attempt: Result<Attempt<T>, Fault>,
+    ) -> Option<Result<T, Fault>> {
+        tries.number += 1;
+        match attempt {
+            Ok(Attempt::Done(done)) => return Some(Ok(done)),
+            Ok(Attempt::Late) => {}
+            Ok(Attempt::Foreign) => self.drop_writer(serial).await,
+            Err(fault) if fault.is_of_the_connection() => {
+                self.drop_writer(serial).await;
+                tries.broken += 1;
+                // The first may have been a connection that had died long ago.
+                if tries.broken > 1 {
+                    return Some(Err(fault));
+                }
+            }
+            Err(fault) => return Some(Err(fault)),
+        }
+        (tries.number >= ATTEMPTS).then(|| Err(restless()))
+    }
+
+    pub(super) async fn publish(&self, revocations: &[Revocation]) -> Result<Receipt, Fault> {
+        let latest = Day(self.clock.now().seconds().day().0 + HORIZON);
+        let at = |position| revocations.iter().map(|wish| wish.at(position)).collect::<Vec<_>>();
+        let (mut buckets, control) = sort(&at(Position(0)));
+        if let Some(bucket) = buckets.keys().find(|bucket| bucket.day > latest) {
+            return Err(Fault::said(
+                format!("{} is further ahead than any session can live", bucket.day),
+                "Check the day in the session's handle",
+            ));
+        }
+        for (_, bytes) in buckets.iter_mut().filter(|(bucket, _)| bucket.kind == Kind::CutOff) {
+            *bytes = bytes.chunks_exact(Kind::CutOff.size()).flat_map(|record| &record[..8]).copied().collect();
+        }
+        let control = control.into_iter().map(Control::Record).collect();
+        let position = self.write(&Change { buckets, control, positions_to_come: true, above: Position(0) }).await?;
+        Ok(Receipt { durability: Durability::Committed, position, records: at(position) })
+    }
+
+    pub(super) async fn announce(&self, profile: &Profile) -> Result<(), Fault> {
+        if !self.profiles().await?.iter().any(|known| {
+            let longest = known.longest.max(profile.longest);
+            *known == Profile { longest, ..profile.clone() }
+        }) {
+            let control = vec![Control::Profile(profile.clone())];
+            self.write(&Change { control, ..Change::default() }).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn profiles(&self) -> Result<Vec<Profile>, Fault> {
+        let mut tries = Tries::default();
+        loop {
+            let mut conn = self.writer().await?;
+            let attempt = self.control(&mut conn).await.map(Attempt::Done);
+            let Some(fields) = self.settle(&mut tries, conn.serial, attempt).await else { continue };
+            let profile = |control| if let Control::Profile(profile) = control { Some(profile) } else { None };
+            return Ok(self.read_control(&fields?)?.into_iter().filter_map(profile).collect());
+        }
+    }
+
+    async fn control(&self, conn: &mut Conn) -> Result<Fields, Fault> {
+        Ok(redis::cmd("HGETALL").arg(&self.names.control).query_async(&mut conn.redis).await?)
+    }
+
+    pub(super) fn read_control(&self, fields: &Fields) -> Result<Vec<Control>, Fault> {
+        control::read_all(&self.control_key, fields).map_err(|control::Forged(field)| self.forged(&field))
+    }
+
+    /// Adds what the server lacks. Several processes may give back the same records.
+    pub(super) async fn give_back(&self, records: &[Record], above: Position) -> Result<(), Fault> {
+        let highest = records.iter().map(|record| match record {
+            Record::CutOff { position, .. } | Record::Everybody { position } => *position,
+            Record::Session { .. } | Record::Floor { .. } | Record::Key { .. } => Position(0),
+        });
+        let above = highest.fold(above, Position::max);
+        self.memory().owing = true;
+        let mut tries = Tries::default();
+        loop {
+            let mut conn = self.writer().await?;
+            let attempt = self.give_back_once(&mut conn, records, above).await;
+            let Some(done) = self.settle(&mut tries, conn.serial, attempt).await else { continue };
+            done?;
+            self.memory().owing = false;
+            return Ok(());
+        }
+    }
+
+    async fn give_back_once(&self, conn: &mut Conn, records: &[Record], above: Position) -> Result<Attempt<()>, Fault> {
+        let (buckets, _) = sort(records);
+        let mut held = HashSet::new();
+        for bucket in buckets.keys() {
+            let get = redis::cmd("GETRANGE").arg(self.names.bucket(*bucket)).arg(0).arg(-1).to_owned();
+            let bytes: Vec<u8> = get.query_async(&mut conn.redis).await?;
+            held.extend(bytes.chunks_exact(bucket.kind.size()).map(|record| (*bucket, record.to_vec())));
+        }
+        let is_held = |record: &&Record| {
+            let (buckets, _) = sort(std::slice::from_ref(*record));
+            buckets.into_iter().next().is_some_and(|held_as| held.contains(&held_as))
+        };
+        let lacking: Vec<Record> = records.iter().filter(|record| !is_held(record)).copied().collect();
+        let (buckets, control) = sort(&lacking);
+        let control = control.into_iter().map(Control::Record).collect();
+        let change = Change { buckets, control, positions_to_come: false, above };
+        Ok(match self.write_once(conn, &change, 0).await? {
+            Attempt::Done(position) => {
+                self.saw(position);
+                Attempt::Done(())
+            }
+            Attempt::Late => Attempt::Late,
+            Attempt::Foreign => Attempt::Foreign,
+        })
+    }
+
+    async fn write(&self, change: &Change) -> Result<Position, Fault> {
+        let mut tries = Tries::default();
+        loop {
+            let mut conn = self.writer().await?;
+            let attempt = self.write_once(&mut conn, change, tries.number).await;
+            let Some(done) = self.settle(&mut tries, conn.serial, attempt).await else { continue };
+            let position = done?;
+            self.saw(position);
+            return Ok(position);
+        }
+    }
+
+    /// A record in the control hash is signed together with its position, which only this process can do.
+    /// So the position is proposed; the script takes it if it is above all that were given out by then.
+    async fn write_once(&self, conn: &mut Conn, change: &Change, tried: usize) -> Result<Attempt<Position>, Fault> {
+        let mut proposed = Position(0);
+        let mut fields = Vec::new();
+        if !change.control.is_empty() {
+            let (seen, known) = self.read_with_control(conn).await?;
+            let Some(epoch) = seen.epoch else { return Ok(Attempt::Foreign) };
+            // Whoever was late leaves a little more room the next time.
+            let room = [1, 10, 100, 1_000, 10_000].get(tried).copied().unwrap_or(10_000);
+            proposed = Position(seen.time.max(epoch.mark).max(change.above).0 + room);
+            for wish in &change.control {
+                fields.push(self.signed(wish, &known, change.positions_to_come.then_some(proposed))?);
+            }
+        }
+        let last = change.buckets.keys().map(|bucket| bucket.day).max().unwrap_or_default();
+        let mut script = redis::cmd("EVAL");
+        script.arg(scripts::PUBLISH).arg(3 + change.buckets.len());
+        script.arg(&self.names.epoch).arg(&self.names.control).arg(&self.names.feed);
+        for bucket in change.buckets.keys() {
+            script.arg(self.names.bucket(*bucket));
+        }
+        script.arg(conn.incarnation.to_string()).arg(proposed.0).arg(change.above.0).arg(last.0).arg(fields.len());
+        for (name, old, new) in &fields {
+            script.arg(name).arg(old).arg(new);
+        }
+        for (bucket, bytes) in &change.buckets {
+            let expands = change.positions_to_come && bucket.kind == Kind::CutOff;
+            script.arg(bucket.end()).arg(u8::from(expands)).arg(bytes.as_slice());
+        }
+        let (said, position): (String, u64) = script.query_async(&mut conn.redis).await?;
+        Ok(match &*said {
+            "done" => Attempt::Done(Position(position)),
+            "late" => Attempt::Late,
+            _ => Attempt::Foreign,
+        })
+    }
+
+    async fn read_with_control(&self, conn: &mut Conn) -> Result<(Seen, Fields), Fault> {
+        let mut pipe = redis::pipe();
+        pipe.atomic();
+        Seen::ask(&mut pipe, &self.names);
+        pipe.cmd("HGETALL").arg(&self.names.control);
+        let replies: Vec<Value> = pipe.query_async(&mut conn.redis).await?;
+        debug_assert_eq!(replies.len(), REPLIES + 1);
+        let mut replies = replies.into_iter();
+        Ok((Seen::read(&mut replies)?, next(&mut replies)?))
+    }
+
+    /// A field's name, what is there, and what is to be there.
+    fn signed(
+        &self,
+        wish: &Control,
+        known: &Fields,
+        position: Option<Position>,
+    ) -> Result<(String, Vec<u8>, Vec<u8>), Fault> {
+        let (field, mut wish) = (wish.field(), wish.clone());
+        if let (Control::Record(Record::Everybody { position: everybody }), Some(position)) = (&mut wish, position) {
+            *everybody = position;
+        }
+        let old = known.get(&field).cloned().unwrap_or_default();
+        let there = match &*old {
+            [] => None,
+            old => Control::read(&self.control_key, &field, old).map_err(|_| self.forged(&field))?,
+        };
+        let new = wish.merge(there).sign(&self.control_key);
+        Ok((field, old, new))
+    }
+
+    /// The list's life is read in the transaction that spends, and it is part of the spent value's name:
+    /// in another life, this life's value stays as it was.
+    pub(super) async fn spend(&self, value: OnceValue) -> Result<Once, Fault> {
+        // Minted here, so that a repetition after a broken connection knows itself again.
+        let id = hex(crate::random::fresh::<16>());
+        let mut tries = Tries::default();
+        loop {
+            let mut conn = match self.writer().await {
+                Ok(conn) => conn,
+                // A list that is gone, or has begun anew, cannot know what was spent.
+                Err(fault) => return Err(fault),
+            };
+            let attempt = self.spend_once(&mut conn, value, &id).await;
+            if let Some(done) = self.settle(&mut tries, conn.serial, attempt).await {
+                return done;
+            }
+        }
+    }
+
+    async fn spend_once(&self, conn: &mut Conn, value: OnceValue, id: &str) -> Result<Attempt<Once>, Fault> {
+        let until = u64::from(value.expires.0) * 1000 + millis(ONCE_MARGIN);
+        let mut pipe = redis::pipe();
+        pipe.atomic().cmd("HGET").arg(&self.names.epoch).arg("incarnation").cmd("TIME");
+        pipe.cmd("SET").arg(self.names.once(value.incarnation, value.hash)).arg(id);
+        pipe.arg("NX").arg("GET").arg("PXAT").arg(until);
+        type Replies = (Option<String>, (u64, u64), Option<String>);
+        let (incarnation, now, before): Replies = pipe.query_async(&mut conn.redis).await?;
+        let incarnation: Option<Incarnation> = incarnation.and_then(|text| text.parse().ok());
+        // The connection knows of one life only; whatever happened to the list since, it looks again.
+        if incarnation != Some(conn.incarnation) {
+            return Ok(if value.incarnation == conn.incarnation {
+                Attempt::Done(Once::Foreign)
+            } else {
+                Attempt::Foreign
+            });
+        }
+        Ok(Attempt::Done(if value.expires <= time(now).seconds() {
+            Once::Expired
+        } else if value.incarnation != conn.incarnation {
+            Once::Foreign
+        } else if before.is_none_or(|before| before == id) {
+            Once::First
+        } else {
+            Once::Spent
+        }))
+    }
+}
+
+fn hex(bytes: [u8; 16]) -> String {
+    format!("{:032x}", u128::from_be_bytes(bytes))
+}

@@ -1,0 +1,38 @@
+//! The store on a server keeps the contract. Which server: see `redis_support`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sealjar::revocation::RevocationStore;
+
+use crate::redis_support::{PASSWORD, Server};
+use crate::suite::Backend;
+
+struct Redis(Server);
+
+impl Backend for Redis {
+    async fn new(log_out_everybody: bool) -> Self {
+        let server = Server::start();
+        server.init(log_out_everybody).await.unwrap();
+        Self(server)
+    }
+
+    async fn handle(&self) -> Arc<dyn RevocationStore> {
+        Arc::new(self.0.open().await.unwrap())
+    }
+
+    /// It goes by the server's clock.
+    async fn handle_with_clock_behind(&self, _: Duration) -> Option<Arc<dyn RevocationStore>> {
+        None
+    }
+
+    async fn lose(&self) {
+        self.0.command(&["FLUSHALL"]).await;
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        vec![PASSWORD.to_owned(), self.0.list_key().fingerprint()]
+    }
+}
+
+crate::suite::contract!(Redis);
