@@ -13,7 +13,7 @@ use crate::counters::Counters;
 use crate::error::Error;
 use crate::io::folder::{Contents, KeyFolder};
 use crate::io::follow::Follow;
-use crate::io::place::ListPlace;
+use crate::io::place::{ListPlace, Opening};
 use crate::io::watch;
 use crate::key::{Key, ListKey};
 use crate::revocation::{Bounds, Replica, RevocationStore};
@@ -60,7 +60,11 @@ impl<T: Payload> Builder<T> {
         self
     }
 
-    /// Where the revocation list is: `sqlite:` and a path. Default: `sqlite:sealjar.db`, made if missing.
+    /// Where the revocation list is. Default: `sqlite:sealjar.db`, made if missing.
+    ///
+    /// `sqlite:` and a path for one host; `redis://` or `rediss://`, user, password and host for several. A list
+    /// on a server is made once, by `sealjar store init`, because an empty server may be one that lost it;
+    /// with [`Builder::localhost`] it makes itself.
     pub fn list(mut self, url: impl Into<String>) -> Self {
         self.list = List::At(url.into());
         self
@@ -195,6 +199,7 @@ impl<T: Payload> Builder<T> {
     ///
     /// Outside a tokio runtime.
     pub async fn start(self) -> Result<Sessions<T>, Error> {
+        let secure = self.wishes.cookie.secure;
         let config = self.wishes.check(&self.app)?;
         let folder = KeyFolder::new(self.keys);
         let had_keys = folder.has_keys();
@@ -204,7 +209,11 @@ impl<T: Payload> Builder<T> {
         let (keys, list_key) = (folder.load()?, folder.list_key()?);
         let store = match self.list {
             List::Store(store) => store,
-            List::At(place) => ListPlace::parse(&place)?.open(config.app(), &list_key, had_keys, &self.clock).await?,
+            List::At(place) => {
+                let (app, list_key, clock) = (config.app(), &list_key, &self.clock);
+                let opening = Opening { app, list_key, had_keys, create: !secure, clock };
+                ListPlace::parse(&place)?.open(&opening).await?
+            }
         };
         let core = start(config, self.clock, store, list_key, &keys).await?;
         watch_folder(folder, &core);

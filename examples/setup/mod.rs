@@ -33,11 +33,11 @@ pub fn home(example: &str) -> PathBuf {
 
 /// The one place that chooses the revocation list.
 pub fn list<T: sealjar::Payload>(builder: Builder<T>, home: &Path) -> Builder<T> {
-    if std::env::var_os("REDIS_URL").is_some() {
-        eprintln!("REDIS_URL is set, but this version of the example keeps its list in SQLite: unset it.");
-        exit(2);
+    let builder = builder.home(home);
+    match std::env::var("REDIS_URL") {
+        Ok(url) => builder.list(url),
+        Err(_) => builder,
     }
-    builder.home(home)
 }
 
 /// Ends the example with a sentence that says why. Every error of sealjar says what to do next.

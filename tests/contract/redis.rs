@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sealjar::io::redis::Making;
 use sealjar::revocation::RevocationStore;
 
 use crate::redis_support::{PASSWORD, Server};
@@ -13,7 +14,7 @@ struct Redis(Server);
 impl Backend for Redis {
     async fn new(log_out_everybody: bool) -> Self {
         let server = Server::start();
-        server.init(log_out_everybody).await.unwrap();
+        server.init(Making::IfMissing { log_out_everybody }).await.unwrap();
         Self(server)
     }
 

@@ -13,7 +13,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use sealjar::Error;
-use sealjar::io::redis::{Made, Options, RedisAddress, RedisStore};
+use sealjar::io::redis::{Made, Making, Options, RedisAddress, RedisStore};
 use sealjar::key::ListKey;
 use sealjar::secret::Secret;
 use sealjar::time::Clock;
@@ -33,6 +33,8 @@ pub fn program() -> PathBuf {
     let found = installed.into_iter().chain(system).find(|path| path.exists());
     found.expect("no Redis and no Valkey is installed: run `bash tests/redis_support/servers.sh`, then try again")
 }
+
+pub const NEW: Making = Making::IfMissing { log_out_everybody: false };
 
 /// A running server; it ends with this value.
 pub struct Server {
@@ -116,8 +118,8 @@ impl Server {
         list_key(7)
     }
 
-    pub async fn init(&self, after_loss: bool) -> Result<Made, Error> {
-        RedisStore::init(address(&self.url()), &options(&self.list_key()), after_loss).await
+    pub async fn init(&self, making: Making) -> Result<Made, Error> {
+        RedisStore::make(address(&self.url()), &options(&self.list_key()), making).await
     }
 
     pub async fn open(&self) -> Result<RedisStore, Error> {

@@ -9,7 +9,6 @@ use clap::Args;
 use sealjar::Error;
 use sealjar::config::{Config, PROPAGATION};
 use sealjar::explain::{Explanation, explain, in_words};
-use sealjar::revocation::RevocationStore as _;
 use sealjar::ring::{KeyRing, RingKey};
 use serde_json::json;
 
@@ -45,7 +44,7 @@ impl Explain {
 /// Explains the cookie by every configuration that an app announced in this list, and keeps the one
 /// that got furthest: a bare value does not say under which name it was set.
 fn best(text: &str, place: &Place, list: &List) -> Result<Explanation, Error> {
-    let app = list.store.app();
+    let app = &*list.app;
     let keys = place.folder().read()?.keys.iter().map(|key| RingKey::new(key, app).into()).collect();
     let view = list.view();
     let ring = KeyRing::assemble(keys, view.list.rotation().clone(), list.now.seconds(), PROPAGATION);

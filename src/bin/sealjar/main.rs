@@ -8,6 +8,7 @@ mod keys;
 mod output;
 mod place;
 mod revoke;
+mod store;
 
 use std::process::ExitCode;
 
@@ -45,6 +46,9 @@ enum Command {
     /// What was taken back.
     #[command(subcommand)]
     Revocations(revoke::Revocations),
+    /// The list on a server.
+    #[command(subcommand)]
+    Store(store::Store),
     /// Says why a cookie is refused or accepted: verdict, cause, fix, key, times left. Never its payload.
     Explain(explain::Explain),
 }
@@ -53,7 +57,7 @@ fn main() -> ExitCode {
     let Arguments { place, json, command } = Arguments::parse();
     let output = Output::new(json);
     // A single thread, with SQLite beside it: a command is one conversation.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let outcome = match runtime {
         Ok(runtime) => runtime.block_on(run(command, &place, &output)),
         Err(error) => {
@@ -76,6 +80,7 @@ async fn run(command: Command, place: &Place, output: &Output) -> Result<ExitCod
         Command::Keys(command) => command.run(place, output).await,
         Command::Revoke(command) => command.run(place, output).await,
         Command::Revocations(command) => command.run(place, output).await,
+        Command::Store(command) => command.run(place, output).await,
         Command::Explain(command) => command.run(place, output).await,
     }
 }

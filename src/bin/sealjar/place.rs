@@ -1,12 +1,13 @@
 //! Where keys and list are: from flags, from the environment, or here.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
 use sealjar::Error;
 use sealjar::io::folder::KeyFolder;
-use sealjar::io::place::ListPlace;
+use sealjar::io::place::{ListPlace, Opening};
+use sealjar::io::redis::{Made, Making, Options};
 use sealjar::io::sqlite::SqliteStore;
 use sealjar::key::ListKey;
 use sealjar::revocation::{Profile, Replica, RevocationStore, View};
@@ -21,14 +22,18 @@ pub struct Place {
     /// The key ring's folder [default: `keys`, in the home if there is one]
     #[arg(long, global = true, value_name = "FOLDER")]
     keys: Option<PathBuf>,
-    /// The revocation list [default: `sqlite:sealjar.db`, or `list.db` in the home]
+    /// The revocation list [default: what REDIS_URL says, or `list.db` in the home, or `sqlite:sealjar.db`]
     #[arg(long, global = true, value_name = "ADDRESS")]
     list: Option<String>,
+    /// The app that a list on a server is for; a file knows its own.
+    #[arg(long, global = true, env = "SEALJAR_APP", value_name = "ID")]
+    app: Option<String>,
 }
 
 /// An open list, with the key that its names are hashed under.
 pub struct List {
-    pub store: SqliteStore,
+    pub store: Arc<dyn RevocationStore>,
+    pub app: String,
     pub key: ListKey,
     pub profiles: Vec<Profile>,
     pub now: Now,
@@ -45,8 +50,46 @@ impl Place {
     pub async fn open(&self) -> Result<List, Error> {
         let key = self.folder().list_key()?;
         let clock = Clock::system();
-        let ListPlace::Sqlite(path) = self.list()?;
-        let store = SqliteStore::open_existing(&path, clock.clone())?;
+        let (store, app) = match self.list()? {
+            ListPlace::Sqlite(path) => self.open_file(&path, &key, &clock)?,
+            place @ ListPlace::Redis(_) => {
+                let app = self.app()?;
+                let opening = Opening { app, list_key: &key, had_keys: true, create: false, clock: &clock };
+                (place.open(&opening).await?, app.to_owned())
+            }
+        };
+        let profiles = store.profiles().await?;
+        let (now, replica) = (clock.now(), Replica::default());
+        let beat = store.follower().beat(false).await?;
+        // A replica that knew nothing before has nothing to give back.
+        let _ = replica.absorb(&beat);
+        replica.confirm(&beat, now.boot);
+        Ok(List { store, app, key, profiles, now, replica })
+    }
+
+    /// Like [`Place::open`]; nothing if no list was ever made.
+    pub async fn open_if_there(&self) -> Result<Option<List>, Error> {
+        match self.list()? {
+            ListPlace::Sqlite(path) if !path.exists() => Ok(None),
+            _ => self.open().await.map(Some),
+        }
+    }
+
+    /// Makes a list on a server.
+    pub async fn make(&self, making: Making) -> Result<(ListPlace, Made), Error> {
+        let (place, list_key) = (self.list()?, self.folder().list_key()?);
+        let options = Options { app: self.app()?, list_key: &list_key, clock: Clock::system() };
+        let made = place.make(&options, making).await?;
+        Ok((place, made))
+    }
+
+    fn open_file(
+        &self,
+        path: &Path,
+        key: &ListKey,
+        clock: &Clock,
+    ) -> Result<(Arc<dyn RevocationStore>, String), Error> {
+        let store = SqliteStore::open_existing(path, clock.clone())?;
         if store.list_key() != key.fingerprint() {
             return Err(Error::Key {
                 problem: format!(
@@ -57,30 +100,26 @@ impl Place {
                 fix: "Point --home, or --keys and --list, at what belongs together".into(),
             });
         }
-        let profiles = store.profiles().await?;
-        let (now, replica) = (clock.now(), Replica::default());
-        let beat = store.follower().beat(false).await?;
-        // A replica that knew nothing before has nothing to give back.
-        let _ = replica.absorb(&beat);
-        replica.confirm(&beat, now.boot);
-        Ok(List { store, key, profiles, now, replica })
+        let app = store.app().to_owned();
+        Ok((Arc::new(store), app))
     }
 
-    /// Like [`Place::open`]; nothing if no list was ever made.
-    pub async fn open_if_there(&self) -> Result<Option<List>, Error> {
-        let ListPlace::Sqlite(path) = self.list()?;
-        if path.exists() { self.open().await.map(Some) } else { Ok(None) }
+    fn app(&self) -> Result<&str, Error> {
+        self.app.as_deref().ok_or_else(|| Error::Usage {
+            problem: "a server may hold the lists of several apps".into(),
+            fix: "Name the app with --app, or in the variable SEALJAR_APP".into(),
+        })
     }
 
     fn list(&self) -> Result<ListPlace, Error> {
         match (&self.list, &self.home) {
             (Some(address), _) => ListPlace::parse(address),
-            (None, _) if std::env::var_os("REDIS_URL").is_some() => Err(Error::Config {
-                problem: "REDIS_URL is set, and this version keeps its list in SQLite only".into(),
-                fix: "Unset it, or name the list with --list sqlite:PATH".into(),
-            }),
-            (None, Some(home)) => Ok(ListPlace::in_home(home)),
-            (None, None) => Ok(ListPlace::Sqlite("sealjar.db".into())),
+            (None, home) => match std::env::var("REDIS_URL") {
+                Ok(address) => ListPlace::parse(&address),
+                Err(_) => Ok(home
+                    .as_ref()
+                    .map_or_else(|| ListPlace::Sqlite("sealjar.db".into()), |home| ListPlace::in_home(home))),
+            },
         }
     }
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use sealjar::Error;
 use sealjar::id::{Handle, ShortId, TagKind};
-use sealjar::revocation::{Record, Revocation, RevocationStore as _};
+use sealjar::revocation::{Record, Revocation};
 use sealjar::time::Day;
 use serde_json::{Value, json};
 
@@ -117,7 +117,7 @@ fn cut_off(list: &List, kind: TagKind, name: &str) -> Result<Vec<Revocation>, Er
             fix: "Give the name that the app logs in with".into(),
         });
     }
-    Ok(vec![Revocation::CutOff { tag: list.key.tag(list.store.app(), kind, name), day: list.last_day() }])
+    Ok(vec![Revocation::CutOff { tag: list.key.tag(&list.app, kind, name), day: list.last_day() }])
 }
 
 #[derive(Subcommand)]

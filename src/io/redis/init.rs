@@ -11,19 +11,31 @@ use super::seen::{REPLIES, Seen, next};
 use super::shared::{Shared, new_incarnation, restless};
 use super::{ATTEMPTS, RESPONSE, scripts};
 
-/// What `init` found and did.
+/// When to make a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Making {
+    /// If there is none. One that is there stays as it is.
+    IfMissing {
+        /// Whether the one that is missing may have been lost: then everybody is logged out.
+        log_out_everybody: bool,
+    },
+    /// In the place of one that was lost, or that waits for somebody who knows what it lost. Logs everybody out.
+    AfterLoss,
+}
+
+/// What was found and done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Made {
     /// There was none; there is one now.
     New,
-    /// Everybody was logged out, and a list made in the place of the lost one.
+    /// There is a new one, and everybody was logged out.
     AfterLoss,
     /// It was there already, and was left alone.
     Already,
 }
 
 impl Shared {
-    pub(super) async fn init(&self, after_loss: bool) -> Result<Made, Fault> {
+    pub(super) async fn make(&self, making: Making) -> Result<Made, Fault> {
         let mut redis = self.dial(RESPONSE).await?;
         for _ in 0..ATTEMPTS {
             let mut pipe = redis::pipe();
@@ -37,20 +49,24 @@ impl Shared {
             seen.server.check()?;
             let control: Fields = next(&mut replies)?;
             let intact = seen.epoch.is_some() && control.contains_key(LIST);
-            if intact && !after_loss {
-                self.recognise(&control[LIST])?;
-                return Ok(Made::Already);
-            }
-            if seen.epoch.as_ref().is_some_and(|epoch| intact && !epoch.healing) {
-                self.recognise(&control[LIST])?;
-                return Err(Fault::said(
-                    format!("the list at {} is whole, so nothing was lost", self.address),
-                    "To log everybody out, say `sealjar revoke all`",
-                ));
-            }
+            let log_out_everybody = match making {
+                Making::IfMissing { .. } if intact => {
+                    self.recognise(&control[LIST])?;
+                    return Ok(Made::Already);
+                }
+                Making::AfterLoss if intact && seen.epoch.as_ref().is_some_and(|epoch| !epoch.healing) => {
+                    self.recognise(&control[LIST])?;
+                    return Err(Fault::said(
+                        format!("the list at {} is whole, so nothing was lost", self.address),
+                        "To log everybody out, say `sealjar revoke all`",
+                    ));
+                }
+                Making::IfMissing { log_out_everybody } => log_out_everybody,
+                Making::AfterLoss => true,
+            };
             let mut mark = seen.epoch.as_ref().map_or(seen.time, |epoch| epoch.mark.max(seen.time)).next();
             let mut fields = vec![self.list()];
-            if after_loss {
+            if log_out_everybody {
                 // The lost list's positions may have run ahead of this clock by as much as clocks may differ.
                 mark = mark.after(SKEW);
                 fields.push(Control::Record(Record::Everybody { position: mark }));
@@ -64,7 +80,7 @@ impl Shared {
                 script.arg(field.field()).arg(field.sign(&self.control_key));
             }
             if script.query_async(&mut redis).await? {
-                return Ok(if after_loss { Made::AfterLoss } else { Made::New });
+                return Ok(if log_out_everybody { Made::AfterLoss } else { Made::New });
             }
         }
         Err(restless())

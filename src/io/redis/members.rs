@@ -68,6 +68,6 @@ mod tests {
         .into();
         assert_eq!(outstanding(&members, new, now), ["new", "owes"]);
         assert_eq!(forgotten(&members, now), ["strange"]);
-        assert_eq!(forgotten(&members, now.after(Duration::from_secs(3541))), ["lapsed", "strange"]);
+        assert_eq!(forgotten(&members, now.after(Duration::from_secs(3540))), ["lapsed", "strange"]);
     }
 }

@@ -43,7 +43,7 @@ use crate::revocation::{Follower, Once, OnceValue, Profile, Receipt, Record, Rev
 use crate::time::{Clock, Position, minutes};
 
 pub use address::RedisAddress;
-pub use init::Made;
+pub use init::{Made, Making};
 
 use fault::Fault;
 use follower::RedisFollower;
@@ -109,15 +109,15 @@ impl RedisStore {
         Ok(store)
     }
 
-    /// Makes the list, once. With `after_loss` it logs everybody out: for when the list was lost and no
-    /// process is left that knows what was in it.
+    /// Makes the list, once; or makes it anew, when it was lost and no process is left that knows what was
+    /// in it.
     ///
     /// # Errors
     ///
     /// [`Error::Store`]: the server cannot be used, holds a list of another list key, or nothing was lost.
-    pub async fn init(address: RedisAddress, options: &Options<'_>, after_loss: bool) -> Result<Made, Error> {
+    pub async fn make(address: RedisAddress, options: &Options<'_>, making: Making) -> Result<Made, Error> {
         let store = Self(Arc::new(Shared::of(address, options)));
-        store.within("making the revocation list", store.0.init(after_loss)).await
+        store.within("making the revocation list", store.0.make(making)).await
     }
 
     /// No call hangs: on a link that is half open nothing else would end it.

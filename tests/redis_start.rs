@@ -1,0 +1,180 @@
+//! What a server is refused for at the start, and in which words.
+#![cfg(feature = "redis")]
+
+mod redis_support;
+
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use redis_support::{APP, NEW, PASSWORD, Server, address, list_key, options};
+use sealjar::io::redis::{Made, Making, Options, RedisStore};
+use sealjar::revocation::{Once, OnceValue, Record, Revocation, RevocationStore as _};
+use sealjar::time::{Clock, ManualClock, Seconds, minutes};
+
+/// The error of opening, which says its sentence without any password.
+async fn refusal(url: &str) -> String {
+    let began = Instant::now();
+    let error = RedisStore::open(address(url), &options(&list_key(7))).await.unwrap_err();
+    assert!(began.elapsed() < Duration::from_secs(2), "told after {:?}", began.elapsed());
+    let all = format!("{error} {error:?}");
+    assert!(!all.contains(PASSWORD) && !all.contains("wrong-word"), "{all}");
+    error.to_string()
+}
+
+fn says(said: &str, words: &[&str]) {
+    for word in words {
+        assert!(said.contains(word), "`{word}` is missing in: {said}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_told_within_two_seconds() {
+    let server = Server::start();
+    let url = |who: &str| format!("redis://{who}127.0.0.1:{}", server.port());
+    says(
+        &refusal(&url(":wrong-word@")).await,
+        &["refused the password of the user default", "Check user and password"],
+    );
+    says(&refusal(&url("alice:wrong-word@")).await, &["refused the password of the user alice"]);
+    says(&refusal(&url("")).await, &["wants a password", "redis://user:password@host"]);
+}
+
+#[tokio::test]
+async fn nobody_there_is_told_within_two_seconds() {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = socket.local_addr().unwrap().port();
+    // Takes the connection, and never says a word.
+    says(&refusal(&format!("redis://127.0.0.1:{port}")).await, &["did not answer in time", "Bring the server back"]);
+    drop(socket);
+    says(&refusal(&format!("redis://127.0.0.1:{port}")).await, &["nothing listens at", "Bring the server back"]);
+}
+
+#[tokio::test]
+async fn a_server_that_would_forget_is_refused() {
+    let evicting = Server::with(&["--appendonly", "yes", "--maxmemory-policy", "volatile-ttl"]);
+    evicting.init(NEW).await.unwrap();
+    says(&refusal(&evicting.url()).await, &["maxmemory-policy volatile-ttl", "Set maxmemory-policy noeviction"]);
+    let in_memory = Server::with(&["--appendonly", "no"]);
+    in_memory.init(NEW).await.unwrap();
+    says(&refusal(&in_memory.url()).await, &["keeps nothing on disk", "Set appendonly yes"]);
+    in_memory.command(&["CONFIG", "SET", "save", "60 1"]).await;
+    in_memory.open().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_replica_is_refused() {
+    let primary = Server::start();
+    primary.init(NEW).await.unwrap();
+    let port = primary.port().to_string();
+    let replica = Server::with(&["--appendonly", "yes", "--replicaof", "127.0.0.1", &port, "--masterauth", PASSWORD]);
+    says(&refusal(&replica.url()).await, &["is a replica", "Point the address at the primary"]);
+}
+
+#[tokio::test]
+async fn an_empty_server_is_no_list_and_is_made_one_once() {
+    let server = Server::start();
+    says(&refusal(&server.url()).await, &["there is no revocation list", "sealjar store init", "--after-loss"]);
+    assert_eq!(server.init(NEW).await.unwrap(), Made::New);
+    assert_eq!(server.init(NEW).await.unwrap(), Made::Already);
+    let whole = server.init(Making::AfterLoss).await.unwrap_err().to_string();
+    says(&whole, &["is whole, so nothing was lost", "sealjar revoke all"]);
+    server.open().await.unwrap();
+}
+
+#[tokio::test]
+async fn another_list_key_is_refused() {
+    let server = Server::start();
+    server.init(NEW).await.unwrap();
+    let other = RedisStore::open(address(&server.url()), &options(&list_key(8))).await.unwrap_err().to_string();
+    says(&other, &["made under another list key", "the same file `list.key`"]);
+    let other = RedisStore::make(address(&server.url()), &options(&list_key(8)), NEW).await.unwrap_err().to_string();
+    says(&other, &["made under another list key"]);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_off_is_refused() {
+    let server = Server::start();
+    server.init(NEW).await.unwrap();
+    let key = list_key(7);
+    let open = async |off: u64| {
+        let now = Clock::system().now().millis / 1000 + off;
+        let clock = Clock::manual(ManualClock::at(Seconds(u32::try_from(now).unwrap())));
+        RedisStore::open(address(&server.url()), &Options { app: APP, list_key: &key, clock }).await
+    };
+    open(290).await.unwrap();
+    says(&open(310).await.unwrap_err().to_string(), &["s apart", "Let both follow a time server"]);
+}
+
+#[tokio::test]
+async fn a_missing_right_names_command_and_user() {
+    let server = Server::start();
+    server.init(NEW).await.unwrap();
+    for (right, word) in [("append", "append"), ("expireat", "expireat"), ("xadd", "xadd"), ("eval", "eval")] {
+        let user = format!("without-{right}");
+        let taken = format!("-{right}");
+        server.command(&["ACL", "SETUSER", &user, "on", ">pw", "~*", "+@all", &taken]).await;
+        let said = refusal(&format!("redis://{user}:pw@127.0.0.1:{}", server.port())).await;
+        says(&said, &[&format!("does not let the user {user} do this"), word, "docs/design.md"]);
+    }
+}
+
+/// The rules that docs/design.md gives, tried.
+#[tokio::test]
+async fn the_documented_rights_are_enough() {
+    let design = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/design.md")).unwrap();
+    let rule =
+        design.lines().find(|line| line.trim_start().starts_with("ACL SETUSER")).expect("the rule is documented");
+    let rule = rule.replace("<app>", APP).replace("<password>", "pw");
+    let server = Server::start();
+    server.init(NEW).await.unwrap();
+    server.command(&rule.split_whitespace().collect::<Vec<_>>()).await;
+    let user = rule.split_whitespace().nth(2).unwrap();
+    let url = format!("redis://{user}:pw@127.0.0.1:{}", server.port());
+    let store = RedisStore::open(address(&url), &options(&list_key(7))).await.unwrap();
+    let mut follower = store.follower();
+    let incarnation = follower.beat(true).await.unwrap().incarnation;
+    let receipt = store.publish(&[Revocation::Everybody]).await.unwrap();
+    store.restore(receipt.records, receipt.position).await.unwrap();
+    let expires = Clock::system().now().seconds().after(minutes(5));
+    let value = OnceValue { hash: [1; 16], incarnation, expires };
+    assert_eq!(store.take_once(value).await.unwrap(), Once::First);
+    server.command(&["FLUSHALL"]).await;
+    assert_ne!(follower.beat(true).await.unwrap().incarnation, incarnation);
+    follower.beat(true).await.unwrap();
+    let away = server.command(&["ACL", "DRYRUN", user, "flushall"]).await;
+    assert!(!matches!(away, redis::Value::Okay), "and no more: {away:?}");
+}
+
+#[tokio::test]
+async fn two_apps_share_a_server_and_nothing_else() {
+    let server = Server::start();
+    let key = list_key(7);
+    let of = |app| Options { app, list_key: &key, clock: Clock::system() };
+    let (mut stores, mut followers) = (Vec::new(), Vec::new());
+    for app in ["one", "two"] {
+        RedisStore::make(address(&server.url()), &of(app), NEW).await.unwrap();
+        stores.push(RedisStore::open(address(&server.url()), &of(app)).await.unwrap());
+        followers.push(stores.last().unwrap().follower());
+    }
+    let receipt = stores[0].publish(&[Revocation::Everybody]).await.unwrap();
+    assert_eq!(followers[0].beat(false).await.unwrap().records, receipt.records);
+    assert!(followers[1].beat(false).await.unwrap().records.is_empty());
+    let (one, two) = (followers[0].beat(false).await.unwrap(), followers[1].beat(false).await.unwrap());
+    assert_ne!(one.incarnation, two.incarnation);
+}
+
+#[tokio::test]
+async fn a_forged_record_is_not_believed() {
+    let server = Server::start();
+    server.init(NEW).await.unwrap();
+    let store = server.open().await.unwrap();
+    let mut follower = store.follower();
+    follower.beat(false).await.unwrap();
+    store.publish(&[Revocation::Everybody]).await.unwrap();
+    let [Record::Everybody { .. }] = follower.beat(false).await.unwrap().records[..] else { panic!() };
+    let control = format!("{{sealjar:{APP}}}:control");
+    server.command(&["HSET", &control, "everybody", "0000000000000000000000000000"]).await;
+    let said = server.open().await.unwrap().follower().beat(false).await.unwrap_err().to_string();
+    says(&said, &["`everybody`", "was not written by a holder of the list key", "--after-loss"]);
+    assert!(follower.beat(false).await.is_err());
+}
