@@ -53,12 +53,12 @@
 //! - It does not hold more than a cookie can: about 2,900 bytes of data, in one cookie, never several.
 //! - An old cookie restores old *content* unless the change went through [`Session::reduce`]. Money, stock and
 //!   votes belong in a database.
-//! - The list in Redis, for several hosts, and rotation over a fleet are not here yet; this version serves one host.
+//! - Rotation over a fleet is not here yet, and the list in Redis does not ask Sentinel for its primary.
 //!
 //! # Consistency
 //!
 //! A revocation is in force in its own process when the call returns, in other processes on the same file
-//! within 0.2 s, and nowhere later than S (5 s unless configured): no process trusts a list that is older. What a route
+//! within 0.2 s, on the same server within milliseconds, and nowhere later than S (5 s unless configured): no process trusts a list that is older. What a route
 //! does then is its choice: [`Sessions::relaxed`], the default, [`Sessions::strict`]. The answer is 503 in the end, never a logout.
 //!
 //! # Security
@@ -71,6 +71,7 @@
 //! | feature | default | gives |
 //! |---|---|---|
 //! | `warp` | yes | the filter |
+//! | `redis` | yes | the revocation list in Redis or Valkey, for several hosts |
 //! | `sqlite` | yes | the embedded revocation list |
 //! | `cli` | no | the program `sealjar` |
 

@@ -231,8 +231,16 @@ async fn what_does_not_belong_together_is_refused() {
         .env("REDIS_URL", "redis://:hunter2@127.0.0.1:1")
         .output()
         .unwrap();
-    assert_eq!(redis.status.code(), Some(3));
-    assert!(!text(&redis.stderr).contains("hunter2"));
+    assert_eq!(redis.status.code(), Some(2));
+    assert!(text(&redis.stderr).contains("Name the app with --app"), "{redis:?}");
+    let away = Command::new(env!("CARGO_BIN_EXE_sealjar"))
+        .args(["--home", &home.path().display().to_string(), "--app", "shop", "revocations", "list"])
+        .env("REDIS_URL", "redis://:hunter2@127.0.0.1:1")
+        .output()
+        .unwrap();
+    assert_eq!(away.status.code(), Some(4));
+    assert!(text(&away.stderr).contains("nothing listens at redis://127.0.0.1:1"), "{away:?}");
+    assert!(!text(&away.stderr).contains("hunter2"));
 }
 
 #[test]

@@ -338,7 +338,7 @@ fn what_cannot_be_is_refused_at_start_with_a_sentence() {
     let port = taken.local_addr().unwrap().port().to_string();
     for name in ["captcha", "login"] {
         for (variable, value, code, sentence) in [
-            ("REDIS_URL", "redis://127.0.0.1", 2, "keeps its list in SQLite"),
+            ("REDIS_URL", "redis://:secret@127.0.0.1:1", 1, "nothing listens at redis://127.0.0.1:1"),
             ("PORT", &*port, 1, "is not free"),
             ("PORT", "many", 1, "which is not a port number"),
         ] {

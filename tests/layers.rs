@@ -52,6 +52,7 @@ fn the_outside_world_has_few_doors() {
         ("randomness", &["getrandom::", "rand::"], &["random.rs", "error.rs"]),
         ("files", &["std::fs", "fs::read", "File::open"], &["io/"]),
         ("sqlite", &["rusqlite"], &["io/sqlite"]),
+        ("redis", &["redis::"], &["io/"]),
         ("a runtime", &["tokio::"], &["io/"]),
     ] {
         for (_, path) in sources() {

@@ -100,7 +100,12 @@ impl Shared {
         let config =
             AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT)).set_response_timeout(Some(patience));
         let dialled = client.get_multiplexed_async_connection_with_config(&config);
-        Ok(tokio::time::timeout(CONNECT, dialled).await.map_err(|_| Fault::Silent)??)
+        let mut redis = tokio::time::timeout(CONNECT, dialled).await.map_err(|_| Fault::Silent)??;
+        // A refusal is told to a plain command. The client (1.8.1) does not survive one of `MULTI`: with
+        // overflow checks its task panics, and the connection is just gone.
+        let greeting = redis::cmd("PING");
+        tokio::time::timeout(CONNECT, greeting.exec_async(&mut redis)).await.map_err(|_| Fault::Silent)??;
+        Ok(redis)
     }
 
     /// A connection to the server, which is found to hold this list. A loss that shows now begins a new
