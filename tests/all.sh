@@ -16,6 +16,7 @@ need cc gcc
 need chromium chromium
 need chromedriver chromium-driver
 need python3 python3
+need openssl openssl
 if ! python3 -c 'import venv, ensurepip' 2>/dev/null; then missing+=(python3-venv); fi
 if ((${#missing[@]})); then
     install="apt-get install -y --no-install-recommends ${missing[*]}"
@@ -39,7 +40,7 @@ step "clippy, pedantic, all targets"
 cargo clippy --locked --all-targets --all-features -- -D warnings
 
 step "each feature alone"
-for features in "" warp sqlite cli; do
+for features in "" warp redis sqlite cli; do
     cargo clippy --locked --quiet --no-default-features --features "$features" --lib --bins -- -D warnings
 done
 
@@ -50,8 +51,19 @@ RUSTDOCFLAGS="-D warnings" cargo doc --locked --quiet --no-deps --all-features
 step "examples"
 cargo build --locked --quiet --examples
 
+step "servers for the list in Redis"
+servers=$(bash tests/redis_support/servers.sh)
+printf '%s\n' "$servers"
+
 step "tests, doc tests among them"
 cargo test --locked --all-features
+
+# The first of them has just been tested against.
+while read -r name server; do
+    step "the list in Redis, on $name"
+    SEALJAR_TEST_SERVER=$server cargo test --locked --all-features \
+        --test contract --test redis_start --test redis_loss --test redis_nodes
+done < <(tail -n +2 <<<"$servers")
 
 if [ "$mode" = quick ]; then
     step "done, quickly"

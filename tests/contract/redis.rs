@@ -6,7 +6,7 @@ use std::time::Duration;
 use sealjar::io::redis::Making;
 use sealjar::revocation::RevocationStore;
 
-use crate::redis_support::{PASSWORD, Server};
+use crate::redis_support::{PASSWORD, Server, list_key};
 use crate::suite::Backend;
 
 struct Redis(Server);
@@ -32,7 +32,7 @@ impl Backend for Redis {
     }
 
     fn secrets(&self) -> Vec<String> {
-        vec![PASSWORD.to_owned(), self.0.list_key().fingerprint()]
+        vec![PASSWORD.to_owned(), list_key(7).fingerprint()]
     }
 }
 

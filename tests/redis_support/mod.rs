@@ -50,7 +50,13 @@ impl Server {
         Self::with(&["--appendonly", "yes", "--appendfsync", "always"])
     }
 
+    /// With settings of its own, in which `{port}` stands for its port.
     pub fn with(settings: &[&str]) -> Self {
+        Self::try_with(settings).unwrap_or_else(|| panic!("{} does not start", program().display()))
+    }
+
+    /// Nothing if the program does not know such settings.
+    pub fn try_with(settings: &[&str]) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let settings = settings.iter().map(|&word| word.to_owned()).collect();
         let mut server = Self { folder, port: 0, settings, child: Mutex::default() };
@@ -58,16 +64,17 @@ impl Server {
         for _ in 0..10 {
             server.port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             if server.run() {
-                return server;
+                return Some(server);
             }
         }
-        panic!("{} does not start", program().display());
+        None
     }
 
     fn run(&self) -> bool {
         let mut command = Command::new(program());
         command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
-        command.arg("--dir").arg(self.folder.path()).args(["--requirepass", PASSWORD]).args(&self.settings);
+        command.arg("--dir").arg(self.folder.path()).args(["--requirepass", PASSWORD]);
+        command.args(self.settings.iter().map(|word| word.replace("{port}", &self.port.to_string())));
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).stdin(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let ready = lines.by_ref().map_while(Result::ok).any(|line| line.contains("Ready to accept connections"));
@@ -114,16 +121,12 @@ impl Server {
         format!("redis://:{PASSWORD}@127.0.0.1:{}", self.port)
     }
 
-    pub fn list_key(&self) -> ListKey {
-        list_key(7)
-    }
-
     pub async fn init(&self, making: Making) -> Result<Made, Error> {
-        RedisStore::make(address(&self.url()), &options(&self.list_key()), making).await
+        RedisStore::make(address(&self.url()), &options(&list_key(7)), making).await
     }
 
     pub async fn open(&self) -> Result<RedisStore, Error> {
-        RedisStore::open(address(&self.url()), &options(&self.list_key())).await
+        RedisStore::open(address(&self.url()), &options(&list_key(7))).await
     }
 
     /// What an operator would type into the server's own command line.

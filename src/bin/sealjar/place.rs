@@ -22,7 +22,7 @@ pub struct Place {
     /// The key ring's folder [default: `keys`, in the home if there is one]
     #[arg(long, global = true, value_name = "FOLDER")]
     keys: Option<PathBuf>,
-    /// The revocation list [default: what REDIS_URL says, or `list.db` in the home, or `sqlite:sealjar.db`]
+    /// The revocation list [default: what `REDIS_URL` says, or `list.db` in the home, or `sqlite:sealjar.db`]
     #[arg(long, global = true, value_name = "ADDRESS")]
     list: Option<String>,
     /// The app that a list on a server is for; a file knows its own.

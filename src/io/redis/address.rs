@@ -15,7 +15,7 @@ use crate::error::Error;
 /// machine; anything else has to be asked for with `?tls=off` at the end.
 #[derive(Clone)]
 pub struct RedisAddress {
-    info: ConnectionInfo,
+    info: Box<ConnectionInfo>,
     place: String,
 }
 
@@ -63,7 +63,7 @@ impl RedisAddress {
             0 => format!("{scheme}://{host}:{port}"),
             database => format!("{scheme}://{host}:{port}/{database}"),
         };
-        Ok(Self { place, info })
+        Ok(Self { info: Box::new(info), place })
     }
 
     /// What the client connects with.

@@ -1,7 +1,9 @@
 //! What went wrong with the server, in sentences that say what to do.
 
 use std::borrow::Cow;
+use std::error::Error as StdError;
 use std::io;
+use std::sync::Arc;
 
 use redis::RedisError;
 
@@ -73,7 +75,7 @@ impl Fault {
             Self::Redis(error) => self.sentence(error, address),
             Self::Random(_) => (String::new(), "".into()),
         };
-        let source: Option<Box<dyn std::error::Error + Send + Sync>> = match self {
+        let source: Option<Box<dyn StdError + Send + Sync>> = match self {
             Self::Random(error) => return error,
             Self::Redis(error) => Some(Box::new(error)),
             Self::Silent | Self::Said { .. } => None,
@@ -142,15 +144,9 @@ fn refused(address: &RedisAddress) -> (String, Cow<'static, str>) {
     )
 }
 
+/// The client keeps the error behind a pointer, and an I/O error hides what it was made from.
 fn is_about_a_certificate(error: &RedisError) -> bool {
-    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = source {
-        if let Some(io) = error.downcast_ref::<io::Error>()
-            && io.kind() == io::ErrorKind::InvalidData
-        {
-            return true;
-        }
-        source = error.source();
-    }
-    false
+    let shared = error.source().and_then(|source| source.downcast_ref::<Arc<dyn StdError + Send + Sync>>());
+    let inner = shared.and_then(|shared| shared.downcast_ref::<io::Error>()).and_then(io::Error::get_ref);
+    inner.and_then(|inner| inner.downcast_ref()).is_some_and(|e| matches!(e, rustls::Error::InvalidCertificate(_)))
 }

@@ -13,7 +13,7 @@ use tokio::task::AbortHandle;
 
 use super::RESPONSE;
 use super::fault::Fault;
-use super::shared::Shared;
+use super::shared::{Shared, millis};
 
 /// How long the server holds a question back until there is news.
 const BLOCK: Duration = Duration::from_secs(1);
@@ -77,7 +77,7 @@ async fn last(redis: &mut MultiplexedConnection, feed: &str) -> Result<String, F
 /// Whether anything came.
 async fn read(redis: &mut MultiplexedConnection, feed: &str, cursor: &mut String) -> Result<bool, Fault> {
     let mut read = redis::cmd("XREAD");
-    read.arg("COUNT").arg(1000).arg("BLOCK").arg(BLOCK.as_millis() as u64).arg("STREAMS").arg(feed).arg(&*cursor);
+    read.arg("COUNT").arg(1000).arg("BLOCK").arg(millis(BLOCK)).arg("STREAMS").arg(feed).arg(&*cursor);
     let reply: Option<StreamReadReply> = read.query_async(redis).await?;
     let newest = reply.and_then(|reply| reply.keys.into_iter().next()?.ids.pop());
     let came = newest.is_some();

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::id::Incarnation;
-use crate::time::Position;
+use crate::time::{Position, hours, minutes};
 
 /// Members by name.
 pub(super) type Members = BTreeMap<String, String>;
@@ -19,9 +19,9 @@ pub(super) type Members = BTreeMap<String, String>;
 /// The name of those who know nothing yet.
 pub(super) const JOINING: &str = "joining";
 /// Who was silent for this long has stopped trusting its copy of the list, and need not be waited for.
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = minutes(1);
 /// Who was silent for this long is forgotten.
-const FORGOTTEN: Duration = Duration::from_secs(3600);
+const FORGOTTEN: Duration = hours(1);
 
 /// What a follower says of itself.
 pub(super) fn value(clock: Position, position: Position, gave_back: Option<Incarnation>) -> String {
@@ -68,6 +68,6 @@ mod tests {
         .into();
         assert_eq!(outstanding(&members, new, now), ["new", "owes"]);
         assert_eq!(forgotten(&members, now), ["strange"]);
-        assert_eq!(forgotten(&members, now.after(Duration::from_secs(3540))), ["lapsed", "strange"]);
+        assert_eq!(forgotten(&members, now.after(minutes(59))), ["lapsed", "strange"]);
     }
 }

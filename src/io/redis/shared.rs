@@ -125,7 +125,7 @@ impl Shared {
                 looked => looked?,
             };
             seen.server.check()?;
-            let lost = match &seen.epoch {
+            let is_lost = match &seen.epoch {
                 None if memory.known.is_none() => return Err(self.missing()),
                 Some(_) if list.is_none() && memory.known.is_none() => return Err(self.missing()),
                 None => true,
@@ -138,9 +138,9 @@ impl Shared {
                 self.recognise(&list)?;
             }
             match &seen.epoch {
-                Some(epoch) if !lost => {
+                Some(epoch) if !is_lost => {
                     let (serial, incarnation) = (SERIAL.fetch_add(1, Ordering::Relaxed), epoch.incarnation);
-                    return Ok(Conn { redis, serial, incarnation, seen });
+                    return Ok(Conn { redis, serial, seen, incarnation });
                 }
                 _ => self.begin_anew(&mut redis, &seen, &memory).await?,
             }

@@ -1,12 +1,13 @@
 //! Everything that changes the list: publishing, giving back, announcing, spending.
 
 use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
 
 use redis::Value;
 
 use crate::id::Incarnation;
 use crate::revocation::{Durability, Once, OnceValue, Profile, Receipt, Record, Revocation};
-use crate::time::{Day, Position};
+use crate::time::{Day, Position, minutes};
 
 use super::control::{self, Control, Fields};
 use super::fault::Fault;
@@ -16,7 +17,10 @@ use super::shared::{Conn, Shared, millis, restless};
 use super::{ATTEMPTS, HORIZON, scripts};
 
 /// Spent values are remembered this long beyond their expiry, should the server's clock be set back.
-const ONCE_MARGIN: std::time::Duration = std::time::Duration::from_secs(600);
+const ONCE_MARGIN: Duration = minutes(10);
+
+/// The incarnation, the time, and what was spent before.
+type Spent = (Option<String>, (u64, u64), Option<String>);
 
 /// One attempt on one connection.
 enum Attempt<T> {
@@ -251,11 +255,7 @@ impl Shared {
         let id = hex(crate::random::fresh::<16>());
         let mut tries = Tries::default();
         loop {
-            let mut conn = match self.writer().await {
-                Ok(conn) => conn,
-                // A list that is gone, or has begun anew, cannot know what was spent.
-                Err(fault) => return Err(fault),
-            };
+            let mut conn = self.writer().await?;
             let attempt = self.spend_once(&mut conn, value, &id).await;
             if let Some(done) = self.settle(&mut tries, conn.serial, attempt).await {
                 return done;
@@ -269,8 +269,7 @@ impl Shared {
         pipe.atomic().cmd("HGET").arg(&self.names.epoch).arg("incarnation").cmd("TIME");
         pipe.cmd("SET").arg(self.names.once(value.incarnation, value.hash)).arg(id);
         pipe.arg("NX").arg("GET").arg("PXAT").arg(until);
-        type Replies = (Option<String>, (u64, u64), Option<String>);
-        let (incarnation, now, before): Replies = pipe.query_async(&mut conn.redis).await?;
+        let (incarnation, now, before): Spent = pipe.query_async(&mut conn.redis).await?;
         let incarnation: Option<Incarnation> = incarnation.and_then(|text| text.parse().ok());
         // The connection knows of one life only; whatever happened to the list since, it looks again.
         if incarnation != Some(conn.incarnation) {
