@@ -62,7 +62,7 @@ cargo test --locked --all-features
 while read -r name server; do
     step "the list in Redis, on $name"
     SEALJAR_TEST_SERVER=$server cargo test --locked --all-features \
-        --test contract --test redis_start --test redis_loss --test redis_nodes
+        --test contract --test redis_start --test redis_loss --test redis_broken --test redis_nodes
 done < <(tail -n +2 <<<"$servers")
 
 if [ "$mode" = quick ]; then

@@ -4,12 +4,14 @@
 mod redis_support;
 
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use redis_support::{APP, NEW, PASSWORD, Server, address, list_key, options};
+use sealjar::id::ShortId;
 use sealjar::io::redis::{Made, Making, Options, RedisStore};
 use sealjar::revocation::{Once, OnceValue, Record, Revocation, RevocationStore as _};
-use sealjar::time::{Clock, ManualClock, Seconds, minutes};
+use sealjar::time::{Clock, Day, ManualClock, Seconds, minutes};
 
 /// The error of opening, which says its sentence without any password.
 async fn refusal(url: &str) -> String {
@@ -103,6 +105,42 @@ async fn a_clock_that_is_off_is_refused() {
     };
     open(290).await.unwrap();
     says(&open(310).await.unwrap_err().to_string(), &["s apart", "Let both follow a time server"]);
+}
+
+#[tokio::test]
+async fn a_clock_that_goes_wrong_later_stops_the_beats_and_no_position_follows_it() {
+    let server = Server::start();
+    server.init(NEW).await.unwrap();
+    let (key, now) = (list_key(7), Clock::system().now().seconds());
+    // It stands still, so within a second the server is ahead of the latest time that is taken for possible.
+    let behind = ManualClock::at(Seconds(now.0 - 299));
+    let options = |hand: &Arc<ManualClock>| Options { app: APP, list_key: &key, clock: Clock::manual(hand.clone()) };
+    let store = RedisStore::open(address(&server.url()), &options(&behind)).await.unwrap();
+    let mut follower = store.follower();
+    follower.beat(false).await.unwrap();
+    let latest = (u64::from(now.0) - 299 + 300) * 1000;
+    let mut written = 0;
+    let position = loop {
+        let position = store.publish(&[Revocation::Everybody]).await.unwrap().position;
+        written += 1;
+        if Clock::system().now().millis > latest + 1000 {
+            break position;
+        }
+    };
+    assert!(position.0 <= latest + 2 * written, "{position:?} follows the server's clock beyond {latest}");
+    says(&follower.beat(true).await.unwrap_err().to_string(), &["s apart", "Let both follow a time server"]);
+    behind.advance(minutes(5));
+    assert!(follower.beat(true).await.unwrap().whole, "and then everything is read again");
+}
+
+#[tokio::test]
+async fn a_day_that_no_session_reaches_is_refused() {
+    let server = Server::start();
+    server.init(NEW).await.unwrap();
+    let store = server.open().await.unwrap();
+    let day = Day(Clock::system().now().seconds().day().0 + 500);
+    let said = store.publish(&[Revocation::Session { id: ShortId(1), day }]).await.unwrap_err().to_string();
+    says(&said, &[&day.to_string(), "further ahead than any session can live", "Check the day"]);
 }
 
 #[tokio::test]

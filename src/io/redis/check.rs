@@ -2,17 +2,16 @@
 
 use redis::aio::MultiplexedConnection;
 
-use super::CLOCKS_APART;
 use super::fault::Fault;
 use super::names::{Bucket, Kind};
 use super::seen::line;
-use super::shared::{Conn, Shared, millis};
+use super::shared::{Conn, Shared};
 use crate::time::Day;
 
 impl Shared {
     /// Refuses a server that would forget, one whose clock is off, and a user without the rights.
     pub(super) async fn check(&self, conn: &mut Conn) -> Result<(), Fault> {
-        self.check_clock(conn)?;
+        self.check_clock(conn.seen.time)?;
         self.check_rights(&mut conn.redis).await?;
         let memory: String = redis::cmd("INFO").arg("memory").query_async(&mut conn.redis).await?;
         let policy = line(&memory, "maxmemory_policy").unwrap_or("unknown");
@@ -27,17 +26,6 @@ impl Shared {
         }
         self.check_persistence(&mut conn.redis).await?;
         self.check_replicas(&mut conn.redis).await
-    }
-
-    fn check_clock(&self, conn: &Conn) -> Result<(), Fault> {
-        let apart = conn.seen.time.0.abs_diff(self.clock.now().millis);
-        if apart <= millis(CLOCKS_APART) {
-            return Ok(());
-        }
-        Err(Fault::said(
-            format!("the clock of {} and this machine's are {} s apart", self.address, apart / 1000),
-            "Let both follow a time server; 5 minutes are allowed",
-        ))
     }
 
     /// Does with nothing what will be done with records, so that a missing right is told now.

@@ -17,7 +17,7 @@ use super::members::{self, JOINING, Members};
 use super::names::{Bucket, Kind};
 use super::seen::{Epoch, Seen, next};
 use super::shared::{Conn, Shared, restless};
-use super::{ATTEMPTS, BEAT, CLOCKS_APART, HORIZON, scripts};
+use super::{ATTEMPTS, BEAT, HORIZON, scripts};
 
 /// Reads the server for one replica, over a connection of its own.
 pub(super) struct RedisFollower {
@@ -28,7 +28,6 @@ pub(super) struct RedisFollower {
     /// Moves only when a beat was delivered, so that a beat whose caller went away loses nothing.
     cursor: Option<Cursor>,
     feed: Option<Feed>,
-    clock_was_off: bool,
 }
 
 /// How far the caller has been brought.
@@ -61,7 +60,7 @@ type Found = (Beat, Cursor, Answer);
 impl RedisFollower {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         let name = format!("{:016x}", u64::from_be_bytes(crate::random::fresh()));
-        Self { shared, name, conn: None, cursor: None, feed: None, clock_was_off: false }
+        Self { shared, name, conn: None, cursor: None, feed: None }
     }
 }
 
@@ -129,6 +128,7 @@ impl RedisFollower {
             }
             last = answer.epoch.last;
         };
+        self.shared.check_clock(answer.seen.time)?;
         if answer.epoch.mark < memory.highest {
             if memory.known == Some(answer.epoch.incarnation) {
                 return Ok(None);
@@ -179,7 +179,7 @@ impl RedisFollower {
         let mut pipe = redis::pipe();
         pipe.atomic();
         if stamp {
-            pipe.cmd("EVAL").arg(scripts::STAMP).arg(1).arg(&names.epoch).ignore();
+            pipe.cmd("EVAL").arg(scripts::STAMP).arg(1).arg(&names.epoch).arg(self.shared.latest().0).ignore();
         }
         let name = self.cursor.as_ref().map_or(JOINING, |_| &self.name);
         let (mark, time) =
@@ -292,7 +292,6 @@ impl RedisFollower {
 
     /// Nothing here can be interrupted: the caller has the beat, or the cursor is where it was.
     fn deliver(&mut self, (beat, cursor, answer): Found) -> Beat {
-        self.watch_the_clock(answer.seen.time);
         let mut members = answer.members;
         // It begins to remember with this beat.
         let own = || members::value(cursor.time, cursor.mark, cursor.gave_back);
@@ -306,13 +305,5 @@ impl RedisFollower {
         drop(memory);
         self.cursor = Some(cursor);
         beat
-    }
-
-    fn watch_the_clock(&mut self, server: Position) {
-        let off = server.0.abs_diff(self.shared.clock.now().millis) > super::shared::millis(CLOCKS_APART);
-        if off && !self.clock_was_off {
-            tracing::error!(store = %self.shared.address, "the server's clock and this machine's are more than 5 minutes apart");
-        }
-        self.clock_was_off = off;
     }
 }

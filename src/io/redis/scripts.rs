@@ -3,15 +3,19 @@
 //! `MULTI` cannot write what depends on what it reads, and a position does: a cut-off must lie above
 //! every position that any process took before it was committed. So positions are taken where they
 //! are kept, one script at a time, and everything that depends on one is written by the same script.
+//!
+//! A position never goes back, so a server's clock that runs ahead for a moment would push it ahead for good.
+//! That is why every script is told the latest time that its caller takes for possible.
 
 /// Takes a new position, for a login. 0 where there is no list.
 ///
-/// KEYS epoch
+/// KEYS epoch    ARGV the latest time possible
 pub(super) const STAMP: &str = "
 local mark = redis.call('HGET', KEYS[1], 'mark')
 if not mark then return 0 end
 local time = redis.call('TIME')
-mark = math.max(tonumber(mark), time[1] * 1000 + math.floor(time[2] / 1000)) + 1
+local now = math.min(time[1] * 1000 + math.floor(time[2] / 1000), tonumber(ARGV[1]))
+mark = math.max(tonumber(mark), now) + 1
 redis.call('HSET', KEYS[1], 'mark', string.format('%.0f', mark))
 return mark";
 
@@ -19,25 +23,26 @@ return mark";
 ///
 /// KEYS epoch, control, feed, buckets..
 /// ARGV incarnation, position or 0 to take one, what positions must be above, last day,
-///      number of control fields, of each: name, old value, new value,
+///      the latest time possible, number of control fields, of each: name, old value, new value,
 ///      of each bucket: its end, 1 if positions are to be put behind each tag, bytes
 pub(super) const PUBLISH: &str = "
 local life = redis.call('HMGET', KEYS[1], 'incarnation', 'mark', 'last')
 if life[1] ~= ARGV[1] then return {'foreign', 0} end
-local mark, position, next = tonumber(life[2]), tonumber(ARGV[2]), 6
-for _ = 1, tonumber(ARGV[5]) do
+local mark, position, next = tonumber(life[2]), tonumber(ARGV[2]), 7
+for _ = 1, tonumber(ARGV[6]) do
   if (redis.call('HGET', KEYS[2], ARGV[next]) or '') ~= ARGV[next + 1] then return {'late', 0} end
   next = next + 3
 end
 if position == 0 then
   local time = redis.call('TIME')
-  position = math.max(mark, time[1] * 1000 + math.floor(time[2] / 1000), tonumber(ARGV[3])) + 1
+  local now = math.min(time[1] * 1000 + math.floor(time[2] / 1000), tonumber(ARGV[5]))
+  position = math.max(mark, now, tonumber(ARGV[3])) + 1
 elseif position <= mark then
   return {'late', 0}
 end
 local last = math.max(tonumber(life[3]), tonumber(ARGV[4]))
 redis.call('HSET', KEYS[1], 'mark', string.format('%.0f', position), 'last', last)
-for field = 6, next - 1, 3 do
+for field = 7, next - 1, 3 do
   redis.call('HSET', KEYS[2], ARGV[field], ARGV[field + 2])
 end
 for bucket = 4, #KEYS do
@@ -56,18 +61,18 @@ return {'done', position}";
 ///
 /// KEYS epoch, nodes, control
 /// ARGV the old incarnation or nothing, the new one, replication id, least mark, last day, leap,
-///      number of control fields, of each: name, value; of each member: name, what is known of it
+///      the latest time possible, number of control fields, of each: name, value; of each member: name, what is known of it
 pub(super) const BEGIN: &str = "
 local life = redis.call('HMGET', KEYS[1], 'incarnation', 'mark', 'last')
 if (life[1] or '') ~= ARGV[1] then return 0 end
 local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local now = math.min(time[1] * 1000 + math.floor(time[2] / 1000), tonumber(ARGV[7]))
 local mark = math.max(now, tonumber(life[2] or 0), tonumber(ARGV[4])) + tonumber(ARGV[6])
 local last = math.max(tonumber(life[3] or 0), tonumber(ARGV[5]))
 redis.call('HSET', KEYS[1], 'incarnation', ARGV[2], 'replication', ARGV[3], 'state', 'healing',
   'mark', string.format('%.0f', mark), 'last', last)
-local members = 8 + 2 * tonumber(ARGV[7])
-for field = 8, members - 1, 2 do
+local members = 9 + 2 * tonumber(ARGV[8])
+for field = 9, members - 1, 2 do
   redis.call('HSETNX', KEYS[3], ARGV[field], ARGV[field + 1])
 end
 for member = members, #ARGV, 2 do

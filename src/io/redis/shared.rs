@@ -18,7 +18,7 @@ use super::members::Members;
 use super::names::Names;
 use super::scripts;
 use super::seen::{REPLIES, Seen, next};
-use super::{ATTEMPTS, CONNECT, RESPONSE};
+use super::{ATTEMPTS, CLOCKS_APART, CONNECT, RESPONSE};
 
 /// How far a life that follows a loss leaves the positions of the lost one behind: other processes may
 /// have taken some that nobody here has seen, from a server whose clock was ahead of this one's.
@@ -170,7 +170,7 @@ impl Shared {
         let mut script = redis::cmd("EVAL");
         script.arg(scripts::BEGIN).arg(3).arg(&self.names.epoch).arg(&self.names.nodes).arg(&self.names.control);
         script.arg(old).arg(new.to_string()).arg(&seen.server.replication);
-        script.arg(memory.highest.0).arg(memory.last.0).arg(millis(LEAP)).arg(control.len());
+        script.arg(memory.highest.0).arg(memory.last.0).arg(millis(LEAP)).arg(self.latest().0).arg(control.len());
         for (field, value) in &control {
             script.arg(field).arg(value);
         }
@@ -233,6 +233,23 @@ impl Shared {
     /// Does not use a connection again. The client itself would go on with a dead one.
     pub(super) async fn drop_writer(&self, serial: u64) {
         self.writer.lock().await.take_if(|conn| conn.serial == serial);
+    }
+
+    /// The latest time that the server's clock can rightly show.
+    pub(super) fn latest(&self) -> Position {
+        Position(self.clock.now().millis).after(CLOCKS_APART)
+    }
+
+    /// Refuses a server whose clock is off: it drops buckets by that clock, and sessions are judged by ours.
+    pub(super) fn check_clock(&self, time: Position) -> Result<(), Fault> {
+        let apart = time.0.abs_diff(self.clock.now().millis);
+        if apart <= millis(CLOCKS_APART) {
+            return Ok(());
+        }
+        Err(Fault::said(
+            format!("the clock of {} and this machine's are {} s apart", self.address, apart / 1000),
+            "Let both follow a time server; 5 minutes are allowed",
+        ))
     }
 
     /// Remembers a position that was given out.

@@ -189,7 +189,7 @@ impl Shared {
             let Some(epoch) = seen.epoch else { return Ok(Attempt::Foreign) };
             // Whoever was late leaves a little more room the next time.
             let room = [1, 10, 100, 1_000, 10_000].get(tried).copied().unwrap_or(10_000);
-            proposed = Position(seen.time.max(epoch.mark).max(change.above).0 + room);
+            proposed = Position(seen.time.min(self.latest()).max(epoch.mark).max(change.above).0 + room);
             for wish in &change.control {
                 fields.push(self.signed(wish, &known, change.positions_to_come.then_some(proposed))?);
             }
@@ -201,7 +201,8 @@ impl Shared {
         for bucket in change.buckets.keys() {
             script.arg(self.names.bucket(*bucket));
         }
-        script.arg(conn.incarnation.to_string()).arg(proposed.0).arg(change.above.0).arg(last.0).arg(fields.len());
+        script.arg(conn.incarnation.to_string()).arg(proposed.0).arg(change.above.0).arg(last.0);
+        script.arg(self.latest().0).arg(fields.len());
         for (name, old, new) in &fields {
             script.arg(name).arg(old).arg(new);
         }
