@@ -143,6 +143,7 @@ impl<T: Payload> Builder<T> {
     }
 
     /// Signs instead of encrypting: the page's script can read the session, and so can the visitor.
+    /// Beside an encrypted session of the same app, give it a [`Builder::name`] of its own.
     ///
     /// # Security
     ///

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// What was decided about the cookie that came with a request.
 ///
-/// The list is closed, one place decides ([`crate::manager`]), and [`Verdict::code`] is stable: the same
+/// The list is closed, one place decides ([`crate::judge`]), and [`Verdict::code`] is stable: the same
 /// word stands in the code, the log, the counters, the command line and the admin endpoint.
 ///
 /// ```

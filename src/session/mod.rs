@@ -39,7 +39,8 @@ impl<T: Serialize + DeserializeOwned + Default + Send + Sync + 'static> Payload 
 ///
 /// It is always there: when the cookie was missing or refused, it holds `T::default()` and
 /// [`Session::verdict`] says why. Changes reach the browser when the session stamps the reply; a
-/// changed session that is dropped without doing so says that loudly in the log.
+/// changed session that is dropped without doing so says that loudly in the log. Stamp the replies of
+/// pages that only read, too: that is how use is recorded against the idle lifetime.
 ///
 /// ```
 /// # use sealjar::{Session, Verdict};
