@@ -48,7 +48,8 @@ pub fn decode<T: DeserializeOwned>(suite: Suite, bytes: &[u8]) -> Result<T, Unde
     match suite {
         Suite::Encrypted => {
             let mut rest = rmp_serde::Deserializer::from_read_ref(bytes);
-            rest.set_max_depth(MAX_DEPTH);
+            // The reader refuses at its limit already, not beyond it.
+            rest.set_max_depth(MAX_DEPTH + 1);
             let value = T::deserialize(&mut rest).map_err(|_| Undecodable)?;
             // The reader does not say where it stands; that nothing more can be read, it does.
             match IgnoredAny::deserialize(&mut rest) {
@@ -152,7 +153,7 @@ mod tests {
         assert!(decode::<Any>(Suite::Signed, json(MAX_DEPTH).as_bytes()).is_ok());
         assert_eq!(decode::<Any>(Suite::Signed, json(MAX_DEPTH + 1).as_bytes()), Err(Undecodable));
         assert_eq!(decode::<Any>(Suite::Signed, json(100_000).as_bytes()), Err(Undecodable));
-        assert!(decode::<Any>(Suite::Encrypted, &msgpack(20)).is_ok());
+        assert!(decode::<Any>(Suite::Encrypted, &msgpack(MAX_DEPTH)).is_ok());
         assert_eq!(decode::<Any>(Suite::Encrypted, &msgpack(MAX_DEPTH + 1)), Err(Undecodable));
         assert_eq!(decode::<Any>(Suite::Encrypted, &msgpack(100_000)), Err(Undecodable));
         assert_eq!(json_depth(br#"["[[[\"[[", "]"]"#), 1, "brackets in strings do not count");
