@@ -186,7 +186,7 @@ def msgpack(data):
 
 
 def unpack(data, at, depth):
-    require(at < len(data) and depth < MAX_DEPTH, "undecodable")
+    require(at < len(data), "undecodable")
     byte, at = data[at], at + 1
     fixed = {0xC0: None, 0xC2: False, 0xC3: True}
     numbers = {0xCA: ">f", 0xCB: ">d", 0xCC: ">B", 0xCD: ">H", 0xCE: ">I", 0xCF: ">Q"}
@@ -210,6 +210,7 @@ def unpack(data, at, depth):
     if kind == "text":
         require(at + length <= len(data), "undecodable")
         return data[at : at + length].decode(), at + length
+    require(depth < MAX_DEPTH, "undecodable")
     members = []
     for _ in range(length * (2 if kind == "map" else 1)):
         member, at = unpack(data, at, depth + 1)

@@ -180,6 +180,7 @@ fn undecodable(cases: &mut Vec<Case>) {
     add(e, "long-text-announced", "text that announces 4 GiB", b"\xdb\xff\xff\xff\xff");
     add(e, "long-list-announced", "a list that announces 4 billion members", b"\xdd\xff\xff\xff\xff\x01");
     add(e, "reserved", "the byte that MessagePack never uses", b"\xc1");
+    add(e, "nested-33", "nested one too deep", &[vec![0x91; 33], vec![0xc0]].concat());
     add(e, "nested-40", "nested too deep", &[vec![0x91; 40], vec![0xc0]].concat());
     add(e, "nested-1000", "nested far too deep", &[vec![0x91; 1000], vec![0xc0]].concat());
     add(e, "number-as-key", "keys are text", b"\x81\x01\x02");

@@ -96,11 +96,19 @@ fn bounds(cases: &mut Vec<Case>) {
     add("live-msgpack-wide", "MessagePack in wider forms than needed", &move |s| s.payload.clone_from(&wide));
     add("live-payload-is-no-map", "the payload may be any value", &|s| s.payload = vec![0xc0]);
     add("live-nested-20", "nesting that is still followed", &|s| s.payload = [vec![0x91; 20], vec![0x07]].concat());
+    add("live-encrypted-nested-32", "nesting as deep as is followed", &|s| {
+        s.payload = [vec![0x91; 32], vec![0x07]].concat();
+    });
+    let deepest = seed().with(|s| {
+        s.suite = Suite::Signed;
+        s.payload = format!("{}7{}", "[".repeat(32), "]".repeat(32)).into_bytes();
+    });
+    cases.push(deepest.case("live-signed-nested-32", "nesting as deep as is followed", Live));
     let json = seed().with(|s| {
         s.suite = Suite::Signed;
         s.payload = format!(" {{ \"a\" : {}1{} }} ", "[".repeat(20), "]".repeat(20)).into_bytes();
     });
-    cases.push(json.case("live-json-spaces-nested-21", "JSON with spaces, nested as deep as is followed", Live));
+    cases.push(json.case("live-json-spaces-nested-21", "JSON with spaces around everything", Live));
 }
 
 fn keys_and_names(cases: &mut Vec<Case>) {
