@@ -7,10 +7,9 @@
 mod support;
 
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use support::{Example, PATIENCE, Process, http};
+use support::{Example, Process, eventually, http};
 use tempfile::TempDir;
 
 const INSTALL: &str = "Install both with `apt-get install -y chromium chromium-driver`, then run the test again.";
@@ -128,18 +127,6 @@ impl Browser {
 impl Drop for Browser {
     fn drop(&mut self) {
         let _ = call("DELETE", &self.url, &Value::Null);
-    }
-}
-
-/// Tries until it works. A page takes its time, and a person waits too.
-fn eventually<T>(what: &str, attempt: impl Fn() -> Result<T, String>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        match attempt() {
-            Ok(done) => return done,
-            Err(error) if Instant::now() > deadline => panic!("could not {what}: {error}"),
-            Err(_) => std::thread::sleep(Duration::from_millis(50)),
-        }
     }
 }
 
