@@ -206,3 +206,29 @@ fn a_wrong_answer_is_told_and_needs_a_new_image() {
     browser.see("#no-captcha", "used up");
     browser.log_in(&example, "Ada");
 }
+
+#[test]
+fn the_pages_fit_a_phone_and_a_desk() {
+    let driver = Driver::start();
+    let browser = driver.browser();
+    for name in ["captcha", "login"] {
+        let example = Example::start(name);
+        browser.open(&example.url);
+        for width in [360, 390, 768, 1200] {
+            let screen = json!({ "width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 768 });
+            let cdp = json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": screen });
+            browser.call("POST", "/goog/cdp/execute", &cdp).expect("the window's size");
+            // What sticks out of its box, with everything unfolded.
+            let script = "
+                document.querySelectorAll('details').forEach((d) => { d.open = true; });
+                const cards = [...document.querySelectorAll('.card')];
+                const boxes = cards.map((card) => [card, card.parentElement.closest('.column, main') || document.body]);
+                const out = boxes.filter(([card, box]) => card.getBoundingClientRect().width
+                    > (box.getBoundingClientRect().width || innerWidth) + 1).map(([card]) => card.innerText.slice(0, 20));
+                return { cards: cards.length, out, over: document.documentElement.scrollWidth - document.documentElement.clientWidth };";
+            let seen = browser.call("POST", "/execute/sync", &json!({ "script": script, "args": [] })).expect("a look");
+            assert!(seen["cards"].as_u64() >= Some(2), "{name} was shown");
+            assert_eq!((&seen["out"], &seen["over"]), (&json!([]), &json!(0)), "{name}, {width} wide");
+        }
+    }
+}
