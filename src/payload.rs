@@ -109,6 +109,7 @@ fn json_depth(bytes: &[u8]) -> usize {
 mod tests {
     use super::*;
     use serde::Deserialize;
+    use serde_json::Value as Any;
 
     #[derive(Serialize, Deserialize, PartialEq, Debug)]
     struct Old {
@@ -149,7 +150,6 @@ mod tests {
     fn deep_nesting_is_refused_not_followed() {
         let json = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
         let msgpack = |depth: usize| [vec![0x91; depth], vec![0xc0]].concat();
-        type Any = serde_json::Value;
         assert!(decode::<Any>(Suite::Signed, json(MAX_DEPTH).as_bytes()).is_ok());
         assert_eq!(decode::<Any>(Suite::Signed, json(MAX_DEPTH + 1).as_bytes()), Err(Undecodable));
         assert_eq!(decode::<Any>(Suite::Signed, json(100_000).as_bytes()), Err(Undecodable));

@@ -61,6 +61,10 @@ impl<T: Payload> Session<T> {
     /// Answers with `reply`, and stamps it with what became of the session: `Set-Cookie`,
     /// `Cache-Control: no-store`, `Vary: Cookie`. Other headers of the reply stay as they are.
     ///
+    /// Make the call first and the reply of its outcome then: `let said = s.logout().await; s.reply(said)`.
+    /// A page with personal content that sets no cookie gets `Vary: Cookie` only; whether caches may keep
+    /// it is the app's to say.
+    ///
     /// Takes the session, so nothing can be changed after it was sealed. If it cannot be sealed (it has
     /// grown too large), the answer is 500 and the reason is in the log; if the revocation list is out of
     /// reach, it is 503 and the client keeps its cookie.

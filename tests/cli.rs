@@ -142,7 +142,10 @@ async fn explain_takes_every_form_and_never_shows_the_payload() {
         let shown = text(&output.stdout);
         assert_eq!(output.status.code(), Some(0), "{shown}");
         assert!(
-            shown.starts_with("live\n") && shown.contains("encrypted") && shown.contains("(idle: ") && shown.contains(" left)"),
+            shown.starts_with("live\n")
+                && shown.contains("encrypted")
+                && shown.contains("(idle: ")
+                && shown.contains(" left)"),
             "{shown}"
         );
         for secret in ["user", "canary", value] {

@@ -54,6 +54,8 @@ async fn use_is_recorded_at_most_every_tenth_of_idle() {
     let before = browser.cookie().to_owned();
     browser.store(browser.open(&sessions).await);
     assert_ne!(browser.cookie(), before, "refreshed");
+    assert_eq!(browser.open(&sessions).await.idle_left(), minutes(30));
+    assert_eq!(Browser::with(&before).open(&sessions).await.idle_left(), minutes(27));
     home.advance(minutes(29), &sessions).await;
     assert_eq!(browser.open(&sessions).await.verdict(), Verdict::Live);
     assert_eq!(Browser::with(&before).open(&sessions).await.verdict(), Verdict::IdleExpired);
@@ -200,8 +202,11 @@ async fn a_one_time_value_is_taken_once_from_whatever_copy() {
     assert_eq!(session.take_once::<String>("captcha").await.unwrap(), Taken::Absent);
     browser.store(session);
     let mut replayed = Browser::with(&copy).open(&sessions).await;
-    assert_eq!(replayed.take_once::<String>("captcha").await.unwrap(), Taken::Spent);
-    let _ = replayed.commit();
+    assert!(replayed.has_once("captcha") && !replayed.has_once("other"));
+    let taken = replayed.take_once::<String>("captcha").await.unwrap();
+    assert_eq!((&taken, taken.code()), (&Taken::Spent, "spent"));
+    assert_eq!(taken.cause(), "The value was taken before; this is an older copy of the cookie.");
+    replayed.discard();
     let mut late = Browser::default();
     let mut session = late.open(&sessions).await;
     session.offer_once("captcha", &1, minutes(5)).unwrap();
@@ -248,7 +253,7 @@ async fn the_map_form_reads_like_flask() {
 async fn a_signed_session_is_readable_and_holds_no_one_time_values() {
     let home = Home::new();
     let sessions = home.builder::<Visitor>().signed().start().await.unwrap();
-    let mut browser = Browser::default();
+    let browser = Browser::default();
     let mut session = browser.open(&sessions).await;
     session.update(|visitor| visitor.name = "Ada".into());
     let refused = session.offer_once("captcha", &1, minutes(1)).unwrap_err().to_string();
@@ -347,6 +352,10 @@ async fn a_dropped_change_is_counted() {
     session.update(|visitor| visitor.coins = 1);
     drop(session);
     assert_eq!(sessions.counters().dropped_changes(), 1);
+    let mut session = Browser::default().open(&sessions).await;
+    session.update(|visitor| visitor.coins = 1);
+    session.discard();
+    assert_eq!(sessions.counters().dropped_changes(), 1, "discarded on purpose");
 }
 
 #[tokio::test]

@@ -44,6 +44,27 @@ async fn a_log_that_was_left_behind_is_not_played_into_the_new_file() {
     assert_eq!(read(&place).await, [1, 2].into());
 }
 
+/// The file is moved aside for a while, and something that is no list lies there: its log is not thrown away.
+#[tokio::test]
+async fn a_file_that_was_aside_for_a_while_is_taken_back_with_its_log() {
+    let place = Place::new();
+    let store = place.open();
+    let mut follower = store.follower();
+    store.publish(&[session(1)]).await.unwrap();
+    beat(&mut follower).await;
+    let aside = place.beside(".aside");
+    fs::rename(place.path(), &aside).unwrap();
+    fs::create_dir(place.path()).unwrap();
+    assert!(follower.beat(false).await.is_err());
+    assert!(store.publish(&[session(2)]).await.is_err());
+    fs::remove_dir(place.path()).unwrap();
+    fs::rename(&aside, place.path()).unwrap();
+    beat(&mut follower).await;
+    store.publish(&[session(3)]).await.unwrap();
+    drop((store, follower));
+    assert_eq!(read(&place).await, [1, 3].into());
+}
+
 #[tokio::test]
 async fn an_older_copy_begins_a_new_life_and_is_made_good() {
     for with_its_log in [false, true] {

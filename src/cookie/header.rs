@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn caps_hold_before_any_work() {
-        assert_eq!(values(&[&[b'a'; MAX_HEADER + 1]]), Err(Verdict::TooLarge));
+        assert_eq!(values(&[&vec![b'a'; MAX_HEADER + 1]]), Err(Verdict::TooLarge));
         let many = "a=1;".repeat(10_000);
         assert_eq!(values(&[many.as_bytes()]), Err(Verdict::TooLarge));
         let copies = "__Host-shop=1;".repeat(5);

@@ -3,6 +3,7 @@
 //! Confirming a session on a stale list, a strict route and a login all want the same thing: a beat
 //! that *began* after they asked. Everybody who asks while one is under way shares the next.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +24,23 @@ pub struct Follow {
 struct Ask {
     /// Whether a new position is wanted as well.
     stamp: bool,
-    answer: oneshot::Sender<Result<Position, String>>,
+    answer: oneshot::Sender<Result<Position, Reason>>,
+}
+
+/// Why a beat failed, for everybody who waited for it.
+#[derive(Clone, PartialEq, Eq)]
+struct Reason {
+    problem: String,
+    fix: Cow<'static, str>,
+}
+
+impl Reason {
+    fn of(error: &Error) -> Self {
+        match error {
+            Error::Store { problem, fix, .. } => Self { problem: problem.clone(), fix: fix.clone() },
+            other => Self { problem: other.to_string(), fix: "Until then sessions cannot be confirmed".into() },
+        }
+    }
 }
 
 /// Longest wait for a beat; behind it the caller answers 503.
@@ -44,7 +61,7 @@ impl Follow {
         let (asks, inbox) = mpsc::unbounded_channel();
         let describe = store.describe();
         let runner =
-            Runner { follower: store.follower(), store, replica, clock, on_beat: Box::new(on_beat), healthy: true };
+            Runner { follower: store.follower(), store, replica, clock, on_beat: Box::new(on_beat), failing: None };
         Self { asks, task: tokio::spawn(runner.run(inbox)).abort_handle(), describe }
     }
 
@@ -56,18 +73,17 @@ impl Follow {
     pub async fn beat(&self, stamp: bool) -> Result<Position, Error> {
         let (answer, answered) = oneshot::channel();
         let _ = self.asks.send(Ask { stamp, answer });
-        let problem = match tokio::time::timeout(PATIENCE, answered).await {
-            Ok(Ok(Ok(position))) => return Ok(position),
-            Ok(Ok(Err(problem))) => problem,
-            Ok(Err(_)) => "its follower has stopped".into(),
-            Err(_) => "no answer within 5 s".into(),
-        };
-        Err(Error::Store {
-            action: "reading the revocation list",
-            problem,
+        let silent = |problem: &str| Reason {
+            problem: problem.to_owned(),
             fix: format!("Bring {} back; until then sessions cannot be confirmed", self.describe).into(),
-            source: None,
-        })
+        };
+        let Reason { problem, fix } = match tokio::time::timeout(PATIENCE, answered).await {
+            Ok(Ok(Ok(position))) => return Ok(position),
+            Ok(Ok(Err(reason))) => reason,
+            Ok(Err(_)) => silent("its follower has stopped"),
+            Err(_) => silent("no answer within 5 s"),
+        };
+        Err(Error::Store { action: "reading the revocation list", problem, fix, source: None })
     }
 }
 
@@ -83,7 +99,8 @@ struct Runner {
     replica: Arc<Replica>,
     clock: Clock,
     on_beat: Box<dyn Fn() + Send + Sync>,
-    healthy: bool,
+    /// What was last said in the log.
+    failing: Option<Reason>,
 }
 
 impl Runner {
@@ -103,7 +120,7 @@ impl Runner {
             self.tell(&outcome);
             for ask in asks {
                 // Whoever asked may have gone; nobody else needs the answer.
-                let _ = ask.answer.send(outcome.as_ref().map(|beat| beat.position).map_err(ToString::to_string));
+                let _ = ask.answer.send(outcome.as_ref().map(|beat| beat.position).map_err(Reason::of));
             }
         }
     }
@@ -125,13 +142,15 @@ impl Runner {
         Ok(beat)
     }
 
-    /// Says it once when the store goes away, and once when it is back.
+    /// Says it once when the store goes away, again when the reason changes, and once when it is back.
     fn tell(&mut self, outcome: &Result<Beat, Error>) {
-        match outcome {
-            Err(error) if self.healthy => tracing::error!(%error, "the revocation list cannot be read"),
-            Ok(_) if !self.healthy => tracing::info!(store = self.store.describe(), "the revocation list is back"),
-            _ => {}
+        let failing = outcome.as_ref().err().map(Reason::of);
+        if failing != self.failing {
+            match outcome {
+                Err(error) => tracing::error!(%error, "the revocation list cannot be read"),
+                Ok(_) => tracing::info!(store = self.store.describe(), "the revocation list is back"),
+            }
+            self.failing = failing;
         }
-        self.healthy = outcome.is_ok();
     }
 }

@@ -160,6 +160,18 @@ impl<T: Payload> Session<T> {
         self.identity.map(|identity| identity.claims.expires)
     }
 
+    /// How long the session lasts if it is not used again; zero while there is none.
+    ///
+    /// A reply that refreshes the cookie sets it back to the whole idle lifetime, or to what the absolute
+    /// one leaves.
+    #[must_use]
+    pub fn idle_left(&self) -> Duration {
+        self.identity.map_or(Duration::ZERO, |Identity { claims, .. }| {
+            let end = claims.sealed_at.after(self.core.config.idle()).min(claims.expires);
+            self.core.now().seconds().until(end)
+        })
+    }
+
     /// Whether the user proved who they are within the last `span`: for pages that want a recent login.
     #[must_use]
     pub fn authenticated_within(&self, span: Duration) -> bool {
@@ -270,6 +282,13 @@ impl<T: Payload> Session<T> {
         self.extras.offer(&self.core, name, value, lifetime)
     }
 
+    /// Whether this copy of the session holds a one-time value of that name. It may have been taken from
+    /// another copy; only taking it tells.
+    #[must_use]
+    pub fn has_once(&self, name: &str) -> bool {
+        self.extras.has(name)
+    }
+
     /// Takes a one-time value: the first call anywhere gets it, every other copy of the cookie gets nothing.
     ///
     /// It is spent by this call, before the caller has looked at it. Where the effect is a database
@@ -281,6 +300,11 @@ impl<T: Payload> Session<T> {
     pub async fn take_once<A: DeserializeOwned>(&mut self, name: &str) -> Result<Taken<A>, Error> {
         self.writable()?;
         self.extras.take(&self.core, name).await
+    }
+
+    /// Ends the use of a session that was only looked at: nothing is written, changes are lost on purpose.
+    pub fn discard(mut self) {
+        self.stamped = true;
     }
 
     async fn revoke(&mut self, revocation: impl FnOnce(&Opened) -> Revocation) -> Result<Durability, Error> {
