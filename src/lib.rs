@@ -87,6 +87,7 @@ pub mod id;
 pub mod io;
 pub mod judge;
 pub mod key;
+pub mod mac;
 pub mod payload;
 pub mod random;
 pub mod revocation;

@@ -146,9 +146,10 @@ impl Runner {
     fn tell(&mut self, outcome: &Result<Beat, Error>) {
         let failing = outcome.as_ref().err().map(Reason::of);
         if failing != self.failing {
-            match outcome {
-                Err(error) => tracing::error!(%error, "the revocation list cannot be read"),
-                Ok(_) => tracing::info!(store = self.store.describe(), "the revocation list is back"),
+            if let Err(error) = outcome {
+                tracing::error!(%error, "the revocation list cannot be read");
+            } else {
+                tracing::info!(store = self.store.describe(), "the revocation list is back");
             }
             self.failing = failing;
         }
