@@ -1,5 +1,6 @@
 //! What all sessions of one configuration share, and the few calls that reach the store.
 
+use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -45,16 +46,26 @@ impl Core {
         fields: impl IntoIterator<Item = &'a [u8]>,
         policy: RoutePolicy,
     ) -> Result<Opened, Refusal> {
-        let authentic = judge::authenticate(fields, &self.config, &self.ring.load(), self.now())?;
-        match policy.admit(self.freshness()) {
-            Admission::Local => self.judge(authentic),
-            Admission::Beat if self.follow.beat(false).await.is_ok() => self.judge(authentic),
-            Admission::Beat | Admission::Unavailable => Err(Verdict::ListUnavailable.into()),
+        let now = self.now();
+        let authentic = judge::authenticate(fields, &self.config, &self.ring.load(), now)?;
+        {
+            let view = self.replica.view();
+            match policy.admit(view.freshness(self.config.bounds(), now)) {
+                Admission::Local => return judge::judge(authentic, &view, now),
+                Admission::Unavailable => return Err(Verdict::ListUnavailable.into()),
+                Admission::Beat => {}
+            }
         }
+        // Boxed, so that the way that waits does not make the common one carry its state.
+        Box::pin(self.confirm(authentic)).await
     }
 
-    fn judge(&self, authentic: Authentic) -> Result<Opened, Refusal> {
-        judge::judge(authentic, &self.replica.view(), self.now())
+    /// Judges by a list that was read after the request came.
+    async fn confirm(&self, authentic: Authentic) -> Result<Opened, Refusal> {
+        match self.follow.beat(false).await {
+            Ok(_) => judge::judge(authentic, &self.replica.view(), self.now()),
+            Err(_) => Err(Verdict::ListUnavailable.into()),
+        }
     }
 
     pub(crate) fn freshness(&self) -> Freshness {
@@ -112,13 +123,16 @@ impl Core {
             tracing::trace!(verdict = verdict.code(), route, "session");
             return;
         }
-        let session = opened.map_or_else(|| "-".into(), |opened| opened.handle().to_string());
+        let session = fmt::from_fn(|f| match opened {
+            Some(opened) => write!(f, "{}", opened.handle()),
+            None => f.write_str("-"),
+        });
         let (cause, fix) = (verdict.cause(), verdict.fix());
         match verdict {
             Verdict::BadSeal | Verdict::Duplicate | Verdict::ListUnavailable | Verdict::FromTheFuture => {
-                tracing::warn!(verdict = verdict.code(), route, session, cause, fix, "no session");
+                tracing::warn!(verdict = verdict.code(), route, %session, cause, fix, "no session");
             }
-            _ => tracing::info!(verdict = verdict.code(), route, session, cause, fix, "no session"),
+            _ => tracing::info!(verdict = verdict.code(), route, %session, cause, fix, "no session"),
         }
     }
 

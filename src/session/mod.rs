@@ -92,25 +92,22 @@ struct Identity {
 impl<T: Payload> Session<T> {
     /// A live session.
     pub(crate) fn live(core: Arc<Core>, opened: Opened, value: T, request: Request<'_>) -> Self {
-        let identity = Identity { id: opened.session, claims: opened.claims };
-        let extras = Extras::decode(opened.extras());
-        let mut session = Self::empty(core, Verdict::Live, request);
-        session.value = value;
-        session.identity = Some(identity);
-        session.extras = extras;
-        session.kept = Some(opened);
-        session
+        Self::new(core, Verdict::Live, Some(opened), value, request)
     }
 
     /// No session, and why.
     pub(crate) fn empty(core: Arc<Core>, verdict: Verdict, request: Request<'_>) -> Self {
+        Self::new(core, verdict, None, T::default(), request)
+    }
+
+    fn new(core: Arc<Core>, verdict: Verdict, kept: Option<Opened>, value: T, request: Request<'_>) -> Self {
         Self {
             core,
-            value: T::default(),
+            value,
             verdict,
-            kept: None,
-            identity: None,
-            extras: Extras::default(),
+            identity: kept.as_ref().map(|opened| Identity { id: opened.session, claims: opened.claims }),
+            extras: kept.as_ref().map(|opened| Extras::decode(opened.extras())).unwrap_or_default(),
+            kept,
             touched: false,
             ended: false,
             stamped: false,
