@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use crate::error::Error;
-use crate::revocation::{Beat, Follower, Replica, RevocationStore};
+use crate::revocation::{Beat, Follower, Profile, Replica, RevocationStore};
 use crate::time::{Clock, Position};
 
 /// A running follower; it stops when this is dropped.
@@ -47,7 +47,8 @@ impl Reason {
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Follow {
-    /// Starts following. `on_beat` runs after every beat that counted.
+    /// Starts following. The `profiles` are announced to every store that is met for the first time: at the
+    /// start, and again when it was made anew. `on_beat` runs after every beat that counted.
     ///
     /// # Panics
     ///
@@ -56,12 +57,20 @@ impl Follow {
         store: Arc<dyn RevocationStore>,
         replica: Arc<Replica>,
         clock: Clock,
+        profiles: Vec<Profile>,
         on_beat: impl Fn() + Send + Sync + 'static,
     ) -> Self {
         let (asks, inbox) = mpsc::unbounded_channel();
         let describe = store.describe();
-        let runner =
-            Runner { follower: store.follower(), store, replica, clock, on_beat: Box::new(on_beat), failing: None };
+        let runner = Runner {
+            follower: store.follower(),
+            store,
+            replica,
+            clock,
+            profiles,
+            on_beat: Box::new(on_beat),
+            failing: None,
+        };
         Self { asks, task: tokio::spawn(runner.run(inbox)).abort_handle(), describe }
     }
 
@@ -98,6 +107,7 @@ struct Runner {
     store: Arc<dyn RevocationStore>,
     replica: Arc<Replica>,
     clock: Clock,
+    profiles: Vec<Profile>,
     on_beat: Box<dyn Fn() + Send + Sync>,
     /// What was last said in the log.
     failing: Option<Reason>,
@@ -126,9 +136,9 @@ impl Runner {
     }
 
     async fn beat(&mut self, stamp: bool) -> Result<Beat, Error> {
-        let began = self.clock.now().boot;
+        let now = self.clock.now();
         let beat = self.follower.beat(stamp).await?;
-        let lost = self.replica.absorb(&beat);
+        let lost = self.replica.absorb(&beat, now);
         if !lost.is_empty() {
             tracing::warn!(
                 records = lost.len(),
@@ -137,7 +147,12 @@ impl Runner {
             );
             self.store.restore(lost, self.replica.view().lower_bound()).await?;
         }
-        self.replica.confirm(&beat, began);
+        if beat.whole {
+            for profile in &self.profiles {
+                self.store.announce(profile).await?;
+            }
+        }
+        self.replica.confirm(&beat, now);
         (self.on_beat)();
         Ok(beat)
     }

@@ -150,9 +150,9 @@ impl Extras {
         self.once.iter().any(|offer| offer.name == name)
     }
 
-    pub(super) fn forget_once(&mut self) {
-        self.changed |= !self.once.is_empty();
-        self.once.clear();
+    /// The same without values that were offered to whoever this was before.
+    pub(super) fn without_once(&self) -> Self {
+        Self { once: Vec::new(), flashes: self.flashes.clone(), changed: self.changed || !self.once.is_empty() }
     }
 
     pub(super) fn offer<A: Serialize>(

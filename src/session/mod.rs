@@ -63,6 +63,9 @@ pub struct Session<T: Payload> {
     verdict: Verdict,
     /// The cookie as it came, when it was good.
     kept: Option<Opened>,
+    /// Sessions that were not opened for the app, and are as good as ever elsewhere: one of another type,
+    /// or several under one name. Nothing of them is shown, and logging out ends them too.
+    aside: Vec<Opened>,
     /// Who this session is from now on: as kept, or new since login.
     identity: Option<Identity>,
     extras: Extras,
@@ -95,9 +98,13 @@ impl<T: Payload> Session<T> {
         Self::new(core, Verdict::Live, Some(opened), value, request)
     }
 
-    /// No session, and why.
-    pub(crate) fn empty(core: Arc<Core>, verdict: Verdict, request: Request<'_>) -> Self {
-        Self::new(core, verdict, None, T::default(), request)
+    /// No session, and why, with the sessions whose seal held.
+    pub(crate) fn refused(core: Arc<Core>, verdict: Verdict, opened: Vec<Opened>, request: Request<'_>) -> Self {
+        let mut session = Self::new(core, verdict, None, T::default(), request);
+        if matches!(verdict, Verdict::Undecodable | Verdict::Duplicate) {
+            session.aside = opened;
+        }
+        session
     }
 
     fn new(core: Arc<Core>, verdict: Verdict, kept: Option<Opened>, value: T, request: Request<'_>) -> Self {
@@ -108,6 +115,7 @@ impl<T: Payload> Session<T> {
             identity: kept.as_ref().map(|opened| Identity { id: opened.session, claims: opened.claims }),
             extras: kept.as_ref().map(|opened| Extras::decode(opened.extras())).unwrap_or_default(),
             kept,
+            aside: Vec::new(),
             touched: false,
             ended: false,
             stamped: false,
@@ -191,17 +199,16 @@ impl<T: Payload> Session<T> {
     pub async fn login(&mut self, login: impl Into<Login>, value: T) -> Result<Durability, Error> {
         self.writable()?;
         let tags = login.into().tags(&self.core)?;
-        let old = self.kept.as_ref().filter(|old| old.claims.tags.subject.is_some());
-        let durability =
-            match old.map(|old| Revocation::Session { id: old.session.short(), day: old.claims.expires.day() }) {
-                Some(revocation) => self.core.publish(&[revocation]).await?.durability,
-                None => Durability::InForce,
-            };
-        let born = self.core.born(&tags).await?;
-        let mut identity = self.new_identity(born)?;
+        let mut identity = self.new_identity(self.core.born(&tags).await?)?;
         identity.claims.tags = tags;
+        let extras = self.extras.without_once();
+        // Before anything is revoked: a session that does not fit must not cost the one that is there.
+        self.must_fit(identity, &extras, &value)?;
+        let had_subject = |old: &&Opened| old.claims.tags.subject.is_some();
+        let revocations: Vec<_> = self.sealed().filter(had_subject).map(end_of).collect();
+        let durability = self.publish(&revocations).await?;
         self.identity = Some(identity);
-        self.extras.forget_once();
+        self.extras = extras;
         self.ended = false;
         self.set(value);
         Ok(durability)
@@ -211,46 +218,62 @@ impl<T: Payload> Session<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Store`] when the list cannot be written: the cookie is removed all the same, but a
-    /// copy of it would still work. Say so to the user, or let them try again.
+    /// [`Error::Store`] when the list cannot be written, [`Error::Key`] when the cookie names a key that is not
+    /// here. The cookie is removed all the same, but a copy of it may still work until it expires or an
+    /// operator revokes it: say so to the user.
     pub async fn logout(&mut self) -> Result<Durability, Error> {
         self.writable()?;
+        let revocations: Vec<_> = self.sealed().map(end_of).collect();
         self.end();
-        self.revoke(|old| Revocation::Session { id: old.session.short(), day: old.claims.expires.day() }).await
+        if revocations.is_empty() && matches!(self.verdict, Verdict::UnknownKey | Verdict::TooLarge) {
+            return Err(Error::key(
+                format!("the session cannot be revoked, because its cookie was not read ({})", self.verdict),
+                "Its cookie is removed; revoke the user's sessions if a copy may be about",
+            ));
+        }
+        self.publish(&revocations).await
     }
 
     /// Ends every session of this session's subject, on every device. Later logins are not touched.
     ///
-    /// For a visitor, who has no subject, it is [`Session::logout`].
+    /// After [`Session::login`] in the same request it is the new subject's sessions: what a reset of a
+    /// password wants. For a visitor, who has no subject, it is [`Session::logout`].
     ///
     /// # Errors
     ///
     /// As [`Session::logout`].
     pub async fn logout_everywhere(&mut self) -> Result<Durability, Error> {
-        let Some(subject) = self.kept.as_ref().and_then(|old| old.claims.tags.subject) else {
-            return self.logout().await;
-        };
+        let of_identity = self.identity.map(|identity| identity.claims.tags);
+        let undecodable = self.aside.first().filter(|_| self.verdict == Verdict::Undecodable);
+        let tags = of_identity.or(undecodable.map(|opened| opened.claims.tags));
+        let Some(tag) = tags.and_then(|tags| tags.subject) else { return self.logout().await };
         self.writable()?;
-        self.end();
+        let others = self.sealed().filter(|old| old.claims.tags.subject != Some(tag)).map(end_of);
         let day = self.core.last_day();
-        self.revoke(|_| Revocation::CutOff { tag: subject, day }).await
+        let revocations: Vec<_> = others.chain([Revocation::CutOff { tag, day }]).collect();
+        self.end();
+        self.publish(&revocations).await
     }
 
     /// Changes the session so that no older copy of its cookie restores what was there: for rights that
     /// are taken away and for things that are spent. Call it *before* acting on the change.
     ///
+    /// Of two requests that do so at once one is told [`Error::Superseded`], and nothing is changed for it.
     /// A client that misses the response, or that had another request under way, must log in again.
     ///
     /// # Errors
     ///
     /// [`Error::Store`] when the list cannot be written; the session is then unchanged.
+    /// [`Error::Superseded`] when this copy is not the newest any more; the session is then empty.
     pub async fn reduce<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> Result<R, Error> {
         self.writable()?;
-        if let (Some(identity), Some(_)) = (&mut self.identity, &self.kept) {
+        if let (Some(identity), Some(_)) = (self.identity, &self.kept) {
             let floor = identity.claims.generation.saturating_add(1);
             let (id, day) = (identity.id.short(), identity.claims.expires.day());
-            self.core.publish(&[Revocation::Floor { id, floor, day }]).await?;
-            identity.claims.generation = floor;
+            if !self.core.raise(id, floor, day).await? {
+                return Err(self.supersede());
+            }
+            self.identity = Some(Identity { claims: Claims { generation: floor, ..identity.claims }, ..identity });
         }
         Ok(self.update(change))
     }
@@ -304,10 +327,27 @@ impl<T: Payload> Session<T> {
         self.stamped = true;
     }
 
-    async fn revoke(&mut self, revocation: impl FnOnce(&Opened) -> Revocation) -> Result<Durability, Error> {
-        // A session that was never sealed has no copies: nobody can come back with one.
-        let Some(old) = &self.kept else { return Ok(Durability::InForce) };
-        Ok(self.core.publish(&[revocation(old)]).await?.durability)
+    /// What came in sealed: a copy of it can come again.
+    fn sealed(&self) -> impl Iterator<Item = &Opened> {
+        self.kept.iter().chain(&self.aside)
+    }
+
+    /// A session that was never sealed has no copies: nobody can come back with one.
+    async fn publish(&self, revocations: &[Revocation]) -> Result<Durability, Error> {
+        if revocations.is_empty() {
+            return Ok(Durability::InForce);
+        }
+        Ok(self.core.publish(revocations).await?.durability)
+    }
+
+    /// Another request was first: this copy is an older one now, and holds nothing any more.
+    fn supersede(&mut self) -> Error {
+        self.end();
+        self.ended = false;
+        self.touched = false;
+        self.kept = None;
+        self.verdict = Verdict::Superseded;
+        Error::Superseded
     }
 
     fn end(&mut self) {
@@ -329,6 +369,11 @@ impl<T: Payload> Session<T> {
             source: None,
         })
     }
+}
+
+/// The end of one session, by its id.
+const fn end_of(old: &Opened) -> Revocation {
+    Revocation::Session { id: old.session.short(), day: old.claims.expires.day() }
 }
 
 impl<T: Payload> fmt::Debug for Session<T> {

@@ -173,7 +173,10 @@ class Opened:
         for kind, tag in claims.tags:
             if any(r[:2] == ["tag", tag] and claims.born <= int(r[2]) for r in records):
                 return f"revoked_{kind}"
-        return "revoked_all" if any(r[0] == "all" and claims.born <= int(r[1]) for r in records) else None
+        if any(r[0] == "all" and claims.born <= int(r[1]) for r in records):
+            return "revoked_all"
+        forgotten = any(r[0] == "forgotten" and day < r[1] and claims.born <= int(r[2]) for r in records)
+        return "absolute_expired" if forgotten else None
 
 
 # Payloads
@@ -255,10 +258,10 @@ def candidates(case):
         require(size <= 64 * 1024, "too_large")
         for pair in field.split(b";"):
             pairs += 1
-            require(pairs <= 150, "too_large")
+            require(pairs <= 512, "too_large")
             pair = pair.strip(b" \t")
             if pair.startswith(name):
-                require(len(found) < 4, "duplicate")
+                require(len(found) < 16, "duplicate")
                 found.append(pair.removeprefix(name).strip(b" \t"))
     require(found, "no_cookie")
     return found

@@ -43,6 +43,12 @@ impl Place {
 
     /// Opens the list, which a running app may be using, and reads it.
     pub async fn open(&self) -> Result<List, Error> {
+        if let Some(home) = self.home.as_ref().filter(|home| !home.is_dir()) {
+            return Err(Error::Config {
+                problem: format!("the home {} is not a folder that is there", home.display()).into(),
+                fix: "Check --home and SEALJAR_HOME: it is the folder that the app was given".into(),
+            });
+        }
         let key = self.folder().list_key()?;
         let clock = Clock::system();
         let ListPlace::Sqlite(path) = self.list()?;
@@ -61,8 +67,8 @@ impl Place {
         let (now, replica) = (clock.now(), Replica::default());
         let beat = store.follower().beat(false).await?;
         // A replica that knew nothing before has nothing to give back.
-        let _ = replica.absorb(&beat);
-        replica.confirm(&beat, now.boot);
+        let _ = replica.absorb(&beat, now);
+        replica.confirm(&beat, now);
         Ok(List { store, key, profiles, now, replica })
     }
 

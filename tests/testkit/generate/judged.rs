@@ -1,7 +1,7 @@
 //! Authentic cookies that are refused all the same: times, the list, the payload.
 
 use sealjar::revocation::Record;
-use sealjar::time::{Position, Seconds};
+use sealjar::time::{Day, Position, Seconds};
 use sealjar::verdict::Verdict::{
     self, AbsoluteExpired, BadSeal, FromTheFuture, IdleExpired, ListUnavailable, RevokedAll, RevokedLabel,
     RevokedSession, RevokedSubject, RevokedTenant, Superseded, Undecodable,
@@ -73,6 +73,9 @@ fn lists(cases: &mut Vec<Case>) {
         cases.push(Case { records: records.to_vec(), ..seed.case(&name, about, expect) });
     };
     add("itself", "it was revoked", RevokedSession, &[revoked]);
+    let forgotten = |days, position| Record::Forgotten { day: Day(day.0 + days), position: Position(position) };
+    add("forgotten", "nobody remembers whether it was revoked", AbsoluteExpired, &[forgotten(1, born)]);
+    add("forgotten-revoked", "a reason that is known goes first", RevokedAll, &[forgotten(1, born), all(born)]);
     add(
         "first",
         "the narrowest reason is named",

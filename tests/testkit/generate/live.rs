@@ -167,7 +167,7 @@ fn headers(cases: &mut Vec<Case>) {
         &[b"a=1".to_vec(), pair.clone().into_bytes(), b"b=2".to_vec()],
     );
     add("live-no-space-after-semicolon", "a client that writes no space", &[format!("a=1;{pair};b=2").into_bytes()]);
-    add("live-150-pairs", "as many pairs as are read", &[format!("{}{pair}", "a=1; ".repeat(149)).into_bytes()]);
+    add("live-512-pairs", "as many pairs as are read", &[format!("{}{pair}", "a=1; ".repeat(511)).into_bytes()]);
     let padding = "a".repeat(64 * 1024 - 4 - pair.len());
     add("live-64-kib-header", "a header as long as is read", &[format!("{pair}; b={padding}").into_bytes()]);
 }
@@ -201,7 +201,9 @@ fn copies(cases: &mut Vec<Case>) {
         &early,
     );
     let four = [&second, &fourth, &first, &third].map(Seed::text);
-    add("live-copies-four", "as many of our name as are read", &four, &fourth);
+    add("live-copies-four", "four copies in any order", &four, &fourth);
+    let planted = [&vec!["x".to_owned(); 15][..], &[first.text()]].concat();
+    add("live-behind-fifteen-planted", "as many of our name as are read, one of which opens", &planted, &first);
     add("live-copies-identical", "the same cookie twice", &[first.text(), first.text()], &first);
     let idle = copy(9).with(|s| s.claims.sealed_at = Seconds(NOW - IDLE));
     add(
