@@ -11,7 +11,7 @@ use crate::cookie::SameSite;
 use crate::core::Core;
 use crate::counters::Counters;
 use crate::error::Error;
-use crate::io::folder::{Contents, KeyFolder};
+use crate::io::folder::{Contents, Fingerprint, KeyFolder, Refused};
 use crate::io::follow::Follow;
 use crate::io::place::{ListPlace, Opening};
 use crate::io::watch;
@@ -147,6 +147,7 @@ impl<T: Payload> Builder<T> {
     }
 
     /// Signs instead of encrypting: the page's script can read the session, and so can the visitor.
+    /// Beside an encrypted session of the same app, give it a [`Builder::name`] of its own.
     ///
     /// # Security
     ///
@@ -202,21 +203,28 @@ impl<T: Payload> Builder<T> {
         let secure = self.wishes.cookie.secure;
         let config = self.wishes.check(&self.app)?;
         let folder = KeyFolder::new(self.keys);
-        let had_keys = folder.has_keys();
+        let first_start = !folder.has_keys();
         if self.make_keys {
             folder.init(self.clock.now().seconds())?;
         }
+        // Before the keys are read, so that one that arrives meanwhile is noticed.
+        let seen = folder.fingerprint()?;
         let (keys, list_key) = (folder.load()?, folder.list_key()?);
         let store = match self.list {
             List::Store(store) => store,
             List::At(place) => {
+                let place = ListPlace::parse(&place)?;
+                let lost = !first_start && !place.exists();
                 let (app, list_key, clock) = (config.app(), &list_key, &self.clock);
-                let opening = Opening { app, list_key, had_keys, create: !secure, clock };
-                ListPlace::parse(&place)?.open(&opening).await?
+                let store = place.open(&Opening { app, list_key, create: !secure, clock }).await?;
+                if lost {
+                    tracing::warn!(list = %place, "there are keys and was no list, so it was made anew: whoever had a session has to log in again");
+                }
+                store
             }
         };
         let core = start(config, self.clock, store, list_key, &keys).await?;
-        watch_folder(folder, &core);
+        watch_folder(folder, seen, &core);
         Ok(Sessions::new(core, self.migrate))
     }
 }
@@ -228,10 +236,16 @@ async fn start(
     list_key: ListKey,
     keys: &[Key],
 ) -> Result<Arc<Core>, Error> {
-    let profile = config.profile();
-    let known = store.profiles().await?;
-    store.announce(&profile).await?;
-    let longest = known.iter().map(|known| known.longest).chain([profile.absolute]).max().unwrap_or(profile.absolute);
+    let mut profiles = store.profiles().await?;
+    let mut own = config.profile();
+    profiles.retain(|known| {
+        let ours = known.cookie == own.cookie;
+        if ours {
+            own.longest = own.longest.max(known.longest);
+        }
+        !ours
+    });
+    profiles.push(own);
     let ring =
         KeyRing::assemble(derive(keys, config.app()), Rotation::default(), clock.now().seconds(), config.propagation());
     let replica = Arc::new(Replica::default());
@@ -242,27 +256,33 @@ async fn start(
                 core.refresh_ring(None);
             }
         };
-        let follow = Follow::start(store.clone(), replica.clone(), clock.clone(), on_beat);
+        let follow = Follow::start(store.clone(), replica.clone(), clock.clone(), profiles, on_beat);
         let ring = ArcSwap::from_pointee(ring);
-        Core { config, clock, counters: Counters::default(), list_key, replica, ring, store, follow, longest }
+        Core { config, clock, counters: Counters::default(), list_key, replica, ring, store, follow }
     });
     core.follow.beat(false).await?;
     core.refresh_ring(None);
     Ok(core)
 }
 
-/// Loads new key files while the app runs. A bad file is named in the log; the good ones go on.
-fn watch_folder(folder: KeyFolder, core: &Arc<Core>) {
+/// Loads new key files while the app runs. A file that is bad, or cannot be read just now, is named in the
+/// log; if its key was loaded before, that stays.
+fn watch_folder(folder: KeyFolder, seen: Fingerprint, core: &Arc<Core>) {
     let core = Arc::downgrade(core);
-    watch::start(folder, move |contents: Contents| {
+    watch::start(folder, seen, move |contents: Contents| {
         let Some(core) = core.upgrade() else { return false };
-        for refused in &contents.refused {
-            tracing::error!(error = %refused, "a key file is not used");
+        let mut keys = derive(&contents.keys, core.config.app());
+        for Refused { id, error } in &contents.refused {
+            tracing::error!(%error, "a key file is not used");
+            keys.extend(core.ring.load().shared().iter().find(|key| Some(key.id()) == *id).cloned());
         }
-        if contents.keys.is_empty() {
+        for gone in core.ring.load().shared().iter().filter(|old| keys.iter().all(|key| key.id() != old.id())) {
+            tracing::warn!(key = %gone.id(), "a key file is gone; cookies that were sealed under it are refused from now on");
+        }
+        if keys.is_empty() {
             tracing::error!("the key folder has no usable key any more; going on with those that are loaded");
         } else {
-            core.refresh_ring(Some(derive(&contents.keys, core.config.app())));
+            core.refresh_ring(Some(keys));
         }
         true
     });

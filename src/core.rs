@@ -1,5 +1,6 @@
 //! What all sessions of one configuration share, and the few calls that reach the store.
 
+use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -8,12 +9,14 @@ use crate::claims::Tags;
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::error::Error;
-use crate::id::TagKind;
+use crate::id::{ShortId, TagKind};
 use crate::io::follow::Follow;
 use crate::judge::{self, Authentic, Refusal};
 use crate::key::ListKey;
 use crate::revocation::freshness::Admission;
-use crate::revocation::{Freshness, Once, OnceValue, Receipt, Replica, Revocation, RevocationStore, RoutePolicy, View};
+use crate::revocation::{
+    Freshness, Once, OnceValue, Raised, Receipt, Replica, Revocation, RevocationStore, RoutePolicy, View,
+};
 use crate::ring::{KeyRing, RingKey};
 use crate::seal::Opened;
 use crate::time::{Clock, Day, Now, Position};
@@ -29,8 +32,6 @@ pub struct Core {
     pub(crate) ring: ArcSwap<KeyRing>,
     pub(crate) store: Arc<dyn RevocationStore>,
     pub(crate) follow: Follow,
-    /// The longest life that any session of this app has or had: cut-offs are kept that long.
-    pub(crate) longest: std::time::Duration,
 }
 
 impl Core {
@@ -45,16 +46,26 @@ impl Core {
         fields: impl IntoIterator<Item = &'a [u8]>,
         policy: RoutePolicy,
     ) -> Result<Opened, Refusal> {
-        let authentic = judge::authenticate(fields, &self.config, &self.ring.load(), self.now())?;
-        match policy.admit(self.freshness()) {
-            Admission::Local => self.judge(authentic),
-            Admission::Beat if self.follow.beat(false).await.is_ok() => self.judge(authentic),
-            Admission::Beat | Admission::Unavailable => Err(Verdict::ListUnavailable.into()),
+        let now = self.now();
+        let authentic = judge::authenticate(fields, &self.config, &self.ring.load(), now)?;
+        {
+            let view = self.replica.view();
+            match policy.admit(view.freshness(self.config.bounds(), now)) {
+                Admission::Local => return judge::judge(authentic, &view, now),
+                Admission::Unavailable => return Err(Verdict::ListUnavailable.into()),
+                Admission::Beat => {}
+            }
         }
+        // Boxed, so that the way that waits does not make the common one carry its state.
+        Box::pin(self.confirm(authentic)).await
     }
 
-    fn judge(&self, authentic: Authentic) -> Result<Opened, Refusal> {
-        judge::judge(authentic, &self.replica.view(), self.now())
+    /// Judges by a list that was read after the request came.
+    async fn confirm(&self, authentic: Authentic) -> Result<Opened, Refusal> {
+        match self.follow.beat(false).await {
+            Ok(_) => judge::judge(authentic, &self.replica.view(), self.now()),
+            Err(_) => Err(Verdict::ListUnavailable.into()),
+        }
     }
 
     pub(crate) fn freshness(&self) -> Freshness {
@@ -64,8 +75,22 @@ impl Core {
     /// Publishes, then applies here, so that this process sees its own revocations at once.
     pub(crate) async fn publish(&self, revocations: &[Revocation]) -> Result<Receipt, Error> {
         let receipt = self.store.publish(revocations).await?;
-        self.replica.apply(&receipt.records);
+        self.replica.apply(&receipt.records, receipt.position);
         Ok(receipt)
+    }
+
+    /// Raises a session's floor, and remembers what it is whoever raised it. Says whether it was us.
+    pub(crate) async fn raise(&self, id: ShortId, floor: u32, day: Day) -> Result<bool, Error> {
+        match self.store.raise(id, floor, day).await? {
+            Raised::Done(receipt) => {
+                self.replica.apply(&receipt.records, receipt.position);
+                Ok(true)
+            }
+            Raised::Behind(known) => {
+                self.replica.apply(&[known], Position(0));
+                Ok(false)
+            }
+        }
     }
 
     /// The position at which a session with these tags is born, after everything that was revoked so far.
@@ -87,9 +112,10 @@ impl Core {
         view.lower_bound().max(view.list.free_from(std::iter::empty()))
     }
 
-    /// The last day on which a session that exists by now can be alive.
+    /// The last day on which a session of this configuration that exists by now can be alive. The store
+    /// raises it where another one lives longer.
     pub(crate) fn last_day(&self) -> Day {
-        self.now().seconds().after(self.longest).day()
+        self.now().seconds().after(self.config.absolute()).day()
     }
 
     pub(crate) fn tag(&self, kind: TagKind, name: &str) -> crate::id::Tag {
@@ -112,13 +138,16 @@ impl Core {
             tracing::trace!(verdict = verdict.code(), route, "session");
             return;
         }
-        let session = opened.map_or_else(|| "-".into(), |opened| opened.handle().to_string());
+        let session = fmt::from_fn(|f| match opened {
+            Some(opened) => write!(f, "{}", opened.handle()),
+            None => f.write_str("-"),
+        });
         let (cause, fix) = (verdict.cause(), verdict.fix());
         match verdict {
             Verdict::BadSeal | Verdict::Duplicate | Verdict::ListUnavailable | Verdict::FromTheFuture => {
-                tracing::warn!(verdict = verdict.code(), route, session, cause, fix, "no session");
+                tracing::warn!(verdict = verdict.code(), route, %session, cause, fix, "no session");
             }
-            _ => tracing::info!(verdict = verdict.code(), route, session, cause, fix, "no session"),
+            _ => tracing::info!(verdict = verdict.code(), route, %session, cause, fix, "no session"),
         }
     }
 

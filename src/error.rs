@@ -4,9 +4,10 @@
 //! what happened, why, and what to do next, and holds no secret.
 
 use std::borrow::Cow;
+use std::fmt;
 
 /// An error of configuration, of use, or of a backend.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// Yours: the builder was given something that browsers or this crate would silently get wrong.
@@ -46,6 +47,12 @@ pub enum Error {
         /// Names and sizes of the largest fields, never their values.
         heaviest: String,
     },
+    /// The client's: it used a copy of the session that another request has made an older one.
+    #[error(
+        "another request has changed this session for good since this copy of its cookie was sealed. \
+         Nothing was changed; let the client repeat the request with its newest cookie"
+    )]
+    Superseded,
     /// The backend's: the revocation list could not be read or written.
     #[error("{action} failed: {problem}. {fix}")]
     Store {
@@ -62,6 +69,13 @@ pub enum Error {
     /// The kernel's: no randomness, so nothing may be sealed.
     #[error("the kernel gave no random bytes ({0}). Nothing is sealed without them; check the system's random device")]
     Random(getrandom::Error),
+}
+
+/// The sentence itself, because `fn main() -> Result<(), Error>` prints this to people.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl Error {

@@ -73,9 +73,9 @@ pub fn explain(text: &str, config: &Config, ring: &KeyRing, view: &View, now: No
     let fields = || std::iter::once(field.as_bytes());
     let admission = RoutePolicy::Relaxed.admit(view.freshness(config.bounds(), now));
     let (verdict, opened) = match judge::authenticate(fields(), config, ring, now) {
-        Ok(_) if admission == Admission::Unavailable => (Verdict::ListUnavailable, None),
+        Ok(_) if admission == Admission::Unavailable => (Verdict::ListUnavailable, Vec::new()),
         Ok(authentic) => match judge::judge(authentic, view, now) {
-            Ok(opened) => (Verdict::Live, Some(Box::new(opened))),
+            Ok(opened) => (Verdict::Live, vec![opened]),
             Err(Refusal { verdict, opened }) => (verdict, opened),
         },
         Err(Refusal { verdict, opened }) => (verdict, opened),
@@ -93,7 +93,7 @@ pub fn explain(text: &str, config: &Config, ring: &KeyRing, view: &View, now: No
         suite: envelope.as_ref().map(|envelope| envelope.suite().name()),
         key: key.map(|key| key.to_string()),
         key_state: key.and_then(|key| ring.state(key)).map(crate::rotation::KeyState::name),
-        session: opened.map(|opened| facts(&opened, config, now.seconds())),
+        session: opened.first().map(|opened| facts(opened, config, now.seconds())),
     }
 }
 

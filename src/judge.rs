@@ -27,13 +27,13 @@ pub struct Authentic {
 pub struct Refusal {
     /// The reason.
     pub verdict: Verdict,
-    /// The session, when its seal held.
-    pub opened: Option<Box<Opened>>,
+    /// The sessions whose seal held: mostly none or one, several for a duplicate.
+    pub opened: Vec<Opened>,
 }
 
 impl From<Verdict> for Refusal {
     fn from(verdict: Verdict) -> Self {
-        Self { verdict, opened: None }
+        Self { verdict, opened: Vec::new() }
     }
 }
 
@@ -58,7 +58,6 @@ pub fn authenticate<'a>(
     let mut older = Vec::new();
     for value in rest {
         match (open(value, config, ring), &mut newest) {
-            (Ok(next), Ok(newest)) if next.session != newest.session => return Err(Verdict::Duplicate.into()),
             (Ok(next), Ok(_)) => older.push(next),
             (Ok(next), Err(_)) => newest = Ok(next),
             (Err(_), _) => {}
@@ -68,10 +67,14 @@ pub fn authenticate<'a>(
     if older.is_empty() {
         return match in_time(&newest, config, now) {
             Ok(()) => Ok(Authentic { newest, older }),
-            Err(verdict) => Err(Refusal { verdict, opened: Some(Box::new(newest)) }),
+            Err(verdict) => Err(Refusal { verdict, opened: vec![newest] }),
         };
     }
-    newest_in_time(newest, older, config, now)
+    older.push(newest);
+    if older.iter().any(|copy| copy.session != older[0].session) {
+        return Err(Refusal { verdict: Verdict::Duplicate, opened: older });
+    }
+    newest_in_time(older, config, now)
 }
 
 /// Judges an authentic session by the list.
@@ -86,7 +89,7 @@ pub fn judge(authentic: Authentic, view: &View, now: Now) -> Result<Opened, Refu
         Err(verdict) => verdict,
     };
     let passes = |copy: &Opened| decide(copy, view, now).is_ok();
-    older.into_iter().find(passes).ok_or_else(|| Refusal { verdict, opened: Some(Box::new(newest)) })
+    older.into_iter().find(passes).ok_or_else(|| Refusal { verdict, opened: vec![newest] })
 }
 
 /// Opens one value: envelope, suite, key, seal.
@@ -114,14 +117,13 @@ fn in_time(opened: &Opened, config: &Config, now: Now) -> Result<(), Verdict> {
     }
 }
 
-fn newest_in_time(first: Opened, mut copies: Vec<Opened>, config: &Config, now: Now) -> Result<Authentic, Refusal> {
-    copies.push(first);
+fn newest_in_time(mut copies: Vec<Opened>, config: &Config, now: Now) -> Result<Authentic, Refusal> {
     copies.sort_by_key(|copy| std::cmp::Reverse((copy.claims.generation, copy.claims.sealed_at)));
     let verdict = in_time(&copies[0], config, now);
     let (mut good, mut late): (Vec<_>, Vec<_>) =
         copies.into_iter().partition(|copy| in_time(copy, config, now).is_ok());
     match verdict {
-        Err(verdict) if good.is_empty() => Err(Refusal { verdict, opened: Some(Box::new(late.swap_remove(0))) }),
+        Err(verdict) if good.is_empty() => Err(Refusal { verdict, opened: vec![late.swap_remove(0)] }),
         _ => {
             let newest = good.remove(0);
             Ok(Authentic { newest, older: good })
@@ -141,5 +143,7 @@ fn decide(opened: &Opened, view: &View, now: Now) -> Result<(), Verdict> {
         Some(Denial::Label) => Err(Verdict::RevokedLabel),
         Some(Denial::Everybody) => Err(Verdict::RevokedAll),
         Some(Denial::Superseded) => Err(Verdict::Superseded),
+        // By the clock that dropped the records it was over.
+        Some(Denial::Forgotten) => Err(Verdict::AbsoluteExpired),
     }
 }

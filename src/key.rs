@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 
 use hkdf::Hkdf;
-use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
@@ -11,6 +10,7 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::aead::Xaes256Gcm;
 use crate::error::Error;
 use crate::id::{KeyId, Tag, TagKind};
+use crate::mac::MacKey;
 use crate::random;
 use crate::secret::Secret;
 use crate::time::Seconds;
@@ -136,8 +136,8 @@ impl Key {
     pub fn derive(&self, app: &str) -> SubKeys {
         SubKeys {
             seal: Xaes256Gcm::new(&self.expand("seal", app)),
-            sign: hmac(&self.expand("sign", app)),
-            hedge: hmac(&self.expand("nonce hedge", app)),
+            sign: MacKey::new(self.expand("sign", app).expose()),
+            hedge: MacKey::new(self.expand("nonce hedge", app).expose()),
         }
     }
 
@@ -188,7 +188,7 @@ impl ListKey {
     /// What the store remembers it by: tells two list keys apart and reveals neither.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        let mac = hmac(&self.secret).chain_update(b"sealjar v1 list key fingerprint").finalize().into_bytes();
+        let mac = self.mac().sign(b"sealjar v1 list key fingerprint");
         mac[..8].iter().fold(String::new(), |mut hex, byte| {
             let _ = write!(hex, "{byte:02x}");
             hex
@@ -203,44 +203,29 @@ impl ListKey {
             TagKind::Tenant => "tenant",
             TagKind::Label => "label",
         };
-        Tag(u64::from_be_bytes(self.hash8(&[kind.as_bytes(), app.as_bytes(), name.as_bytes()])))
+        Tag(u64::from_be_bytes(first(&self.mac().sign_fields(&[kind.as_bytes(), app.as_bytes(), name.as_bytes()]))))
     }
 
     /// What one app's records in a store that others may write to are signed with.
     #[must_use]
     pub fn control(&self, app: &str) -> ControlKey {
-        ControlKey(hmac(&expand(&self.secret, "control", app)))
+        ControlKey(MacKey::new(expand(&self.secret, "control", app).expose()))
     }
 
     /// The name under which a one-time value is remembered as spent.
     #[must_use]
     pub fn once(&self, app: &str, nonce: &[u8; 16]) -> [u8; 16] {
-        let mac = self.hash(&[b"once", app.as_bytes(), nonce]);
-        let mut first = [0; 16];
-        first.copy_from_slice(&mac[..16]);
-        first
+        first(&self.mac().sign_fields(&[b"once", app.as_bytes(), nonce]))
     }
 
-    fn hash8(&self, fields: &[&[u8]]) -> [u8; 8] {
-        let mut first = [0; 8];
-        first.copy_from_slice(&self.hash(fields)[..8]);
-        first
-    }
-
-    fn hash(&self, fields: &[&[u8]]) -> [u8; 32] {
-        let mut mac = hmac(&self.secret);
-        for field in fields {
-            mac.update(&(field.len() as u64).to_be_bytes());
-            mac.update(field);
-        }
-        mac.finalize().into_bytes().into()
+    fn mac(&self) -> MacKey {
+        MacKey::new(self.secret.expose())
     }
 }
 
 /// Signs the few records of a list that speak of everybody: so that write access to the store is not
 /// enough to forge them.
-#[derive(Clone)]
-pub struct ControlKey(Hmac<Sha256>);
+pub struct ControlKey(MacKey);
 
 /// The length of a [`ControlKey`]'s signature.
 pub const CONTROL_MAC: usize = 16;
@@ -249,12 +234,9 @@ impl ControlKey {
     /// Signs the content of one field.
     #[must_use]
     pub fn sign(&self, field: &str, content: &[u8]) -> [u8; CONTROL_MAC] {
-        let mut mac = self.0.clone();
-        mac.update(&(field.len() as u64).to_be_bytes());
-        mac.update(field.as_bytes());
-        mac.update(content);
+        let mac = self.0.sign_fields(&[field.as_bytes(), content]);
         let mut first = [0; CONTROL_MAC];
-        first.copy_from_slice(&mac.finalize().into_bytes()[..CONTROL_MAC]);
+        first.copy_from_slice(&mac[..CONTROL_MAC]);
         first
     }
 
@@ -286,12 +268,15 @@ impl std::fmt::Debug for Key {
 /// What one app does its work with, derived from one key.
 pub struct SubKeys {
     pub(crate) seal: Xaes256Gcm,
-    pub(crate) sign: Hmac<Sha256>,
-    pub(crate) hedge: Hmac<Sha256>,
+    pub(crate) sign: MacKey,
+    pub(crate) hedge: MacKey,
 }
 
-fn hmac(key: &Secret) -> Hmac<Sha256> {
-    Hmac::new_from_slice(key.expose()).expect("HMAC takes a key of any length")
+/// The first bytes of a MAC, where all of it would be too long to keep.
+fn first<const N: usize>(mac: &[u8; 32]) -> [u8; N] {
+    let mut first = [0; N];
+    first.copy_from_slice(&mac[..N]);
+    first
 }
 
 fn expand(secret: &Secret, purpose: &str, app: &str) -> Secret {

@@ -46,6 +46,8 @@
 //! - [`Verdict`] is why a session is there or not. It is a closed list with a cause and a fix for each.
 //! - [`mod@warp`] is the filter. Other frameworks call [`Sessions::begin`] and [`Session::commit`].
 //!
+//! Import names one by one: `use sealjar::*` would bring in [`mod@warp`], and hide the framework of that name.
+//!
 //! # What it does not do
 //!
 //! - It does not count or list live sessions: nobody stores them.
@@ -88,6 +90,7 @@ pub mod id;
 pub mod io;
 pub mod judge;
 pub mod key;
+pub mod mac;
 pub mod payload;
 pub mod random;
 pub mod revocation;

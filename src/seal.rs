@@ -12,14 +12,12 @@
 
 use std::ops::Range;
 
-use hmac::Mac;
-
 use crate::claims::Claims;
 use crate::id::{Handle, KeyId, SessionId};
 use crate::random;
 use crate::ring::RingKey;
 use crate::verdict::Verdict;
-use crate::wire::{self, HEADER, MAC, NONCE, Suite, TAG, Unverified};
+use crate::wire::{self, HEADER, NONCE, Suite, TAG, Unverified};
 
 /// What a cookie is for. Part of its seal, so that one can never pass for the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,8 +149,8 @@ pub fn open(envelope: Unverified, key: &RingKey, binding: &Binding) -> Result<Op
             body_at
         }
         Suite::Signed => {
-            let mac = mac(key, &aad, &bytes[HEADER..payload_at], &bytes[payload_at..mac_at]);
-            mac.verify_slice(&bytes[mac_at..]).map_err(|_| Verdict::BadSeal)?;
+            let fields = [aad.bytes(), &bytes[HEADER..payload_at], &bytes[payload_at..mac_at]];
+            key.sub().sign.verify_fields(&fields, &bytes[mac_at..]).map_err(|_| Verdict::BadSeal)?;
             bytes.truncate(mac_at);
             HEADER
         }
@@ -228,7 +226,7 @@ pub fn seal_with(
         }
         Suite::Signed => {
             content.claims.encode(content.extras, &mut bytes);
-            let mac: [u8; MAC] = mac(key, &aad, &bytes[HEADER..], content.payload).finalize().into_bytes().into();
+            let mac = key.sub().sign.sign_fields(&[aad.bytes(), &bytes[HEADER..], content.payload]);
             Ok(wire::encode_signed(&bytes, content.payload, &mac))
         }
     }
@@ -243,24 +241,10 @@ fn full_nonce(session: SessionId, fresh: &[u8; NONCE]) -> [u8; 24] {
 }
 
 fn hedge(key: &RingKey, randomness: &[u8; 32], aad: &Aad, message: &[u8]) -> [u8; NONCE] {
-    let mut mac = key.sub().hedge.clone();
-    for field in [&randomness[..], aad.bytes(), message] {
-        mac.update(&(field.len() as u64).to_be_bytes());
-        mac.update(field);
-    }
-    let digest = mac.finalize().into_bytes();
+    let digest = key.sub().hedge.sign_fields(&[randomness, aad.bytes(), message]);
     let mut nonce = [0; NONCE];
     nonce.copy_from_slice(&digest[..NONCE]);
     nonce
-}
-
-fn mac(key: &RingKey, aad: &Aad, claims: &[u8], payload: &[u8]) -> hmac::Hmac<sha2::Sha256> {
-    let mut mac = key.sub().sign.clone();
-    for field in [aad.bytes(), claims, payload] {
-        mac.update(&(field.len() as u64).to_be_bytes());
-        mac.update(field);
-    }
-    mac
 }
 
 #[cfg(test)]

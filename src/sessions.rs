@@ -100,12 +100,12 @@ impl<T: Payload> Sessions<T> {
                     }
                     return session;
                 }
-                None => (Verdict::Undecodable, Some(Box::new(opened))),
+                None => (Verdict::Undecodable, vec![opened]),
             },
             Err(refusal) => (refusal.verdict, refusal.opened),
         };
-        self.core.note(verdict, opened.as_deref(), request.route);
-        Session::empty(self.core.clone(), verdict, request)
+        self.core.note(verdict, opened.first(), request.route);
+        Session::refused(self.core.clone(), verdict, opened, request)
     }
 
     /// Ends one session, by the handle that logs and `explain` print.

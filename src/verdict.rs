@@ -4,7 +4,7 @@ use std::fmt;
 
 /// What was decided about the cookie that came with a request.
 ///
-/// The list is closed, one place decides ([`crate::manager`]), and [`Verdict::code`] is stable: the same
+/// The list is closed, one place decides ([`crate::judge`]), and [`Verdict::code`] is stable: the same
 /// word stands in the code, the log, the counters, the command line and the admin endpoint.
 ///
 /// ```
@@ -65,7 +65,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// All of them, in the order in which they are decided.
+    /// All of them.
     pub const ALL: [Self; 21] = [
         Self::NoCookie,
         Self::Malformed,
@@ -183,7 +183,7 @@ impl Verdict {
             Self::AbsoluteExpired => (
                 "absolute_expired",
                 "The session has reached its absolute lifetime, which use does not extend.",
-                "Log in again; if this comes too early, raise .absolute(..) for sessions that begin from then on.",
+                "Log in again; if this comes too early, raise .absolute(..) for sessions that begin from then on, or look for a server whose clock ran ahead.",
             ),
             Self::FromTheFuture => (
                 "from_the_future",

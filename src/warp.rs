@@ -1,6 +1,7 @@
 //! The warp face: `sessions.open()`, `sessions.require()`, `session.reply(..)`, and what to recover with.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::future::Future;
 
 use warp::filters::path::FullPath;
@@ -61,6 +62,10 @@ impl<T: Payload> Session<T> {
     /// Answers with `reply`, and stamps it with what became of the session: `Set-Cookie`,
     /// `Cache-Control: no-store`, `Vary: Cookie`. Other headers of the reply stay as they are.
     ///
+    /// Make the call first and the reply of its outcome then: `let said = s.logout().await; s.reply(said)`.
+    /// A page with personal content that sets no cookie gets `Vary: Cookie` only; whether caches may keep
+    /// it is the app's to say.
+    ///
     /// Takes the session, so nothing can be changed after it was sealed. If it cannot be sealed (it has
     /// grown too large), the answer is 500 and the reason is in the log; if the revocation list is out of
     /// reach, it is 503 and the client keeps its cookie.
@@ -77,7 +82,6 @@ impl<T: Payload> Session<T> {
 /// # Security
 ///
 /// The verdict is for the operator; the ready-made replies do not show it to the client.
-#[derive(Debug)]
 pub struct NoSession {
     verdict: Verdict,
     stamp: Stamp,
@@ -92,6 +96,13 @@ impl NoSession {
     /// Stamps a reply of one's own: the headers that a refused session needs, 503 if the list is out of reach.
     pub fn reply(&self, reply: impl Reply) -> Response {
         stamp_reply(self.stamp.clone(), reply)
+    }
+}
+
+/// warp shows this to the client where nobody recovers, so it tells the developer what to do and nothing else.
+impl fmt::Debug for NoSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no session; the route lacks .recover(sealjar::warp::recover_json)")
     }
 }
 
@@ -145,6 +156,7 @@ impl Reply for Error {
         tracing::error!(error = %self, "a session call failed");
         match self {
             Self::Store { .. } => retry_later(),
+            Self::Superseded => error_json(StatusCode::CONFLICT, "superseded"),
             _ => error_json(StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         }
     }

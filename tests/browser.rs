@@ -7,10 +7,9 @@
 mod support;
 
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use support::{Example, PATIENCE, Process, http};
+use support::{Example, Process, eventually, http};
 use tempfile::TempDir;
 
 const INSTALL: &str = "Install both with `apt-get install -y chromium chromium-driver`, then run the test again.";
@@ -131,18 +130,6 @@ impl Drop for Browser {
     }
 }
 
-/// Tries until it works. A page takes its time, and a person waits too.
-fn eventually<T>(what: &str, attempt: impl Fn() -> Result<T, String>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        match attempt() {
-            Ok(done) => return done,
-            Err(error) if Instant::now() > deadline => panic!("could not {what}: {error}"),
-            Err(_) => std::thread::sleep(Duration::from_millis(50)),
-        }
-    }
-}
-
 #[test]
 fn a_thief_gets_nothing_for_an_old_cookie() {
     let (example, driver) = (Example::start("captcha"), Driver::start());
@@ -218,4 +205,30 @@ fn a_wrong_answer_is_told_and_needs_a_new_image() {
     browser.see("#login-note", "wrong");
     browser.see("#no-captcha", "used up");
     browser.log_in(&example, "Ada");
+}
+
+#[test]
+fn the_pages_fit_a_phone_and_a_desk() {
+    let driver = Driver::start();
+    let browser = driver.browser();
+    for name in ["captcha", "login"] {
+        let example = Example::start(name);
+        browser.open(&example.url);
+        for width in [360, 390, 768, 1200] {
+            let screen = json!({ "width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 768 });
+            let cdp = json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": screen });
+            browser.call("POST", "/goog/cdp/execute", &cdp).expect("the window's size");
+            // What sticks out of its box, with everything unfolded.
+            let script = "
+                document.querySelectorAll('details').forEach((d) => { d.open = true; });
+                const cards = [...document.querySelectorAll('.card')];
+                const boxes = cards.map((card) => [card, card.parentElement.closest('.column, main') || document.body]);
+                const out = boxes.filter(([card, box]) => card.getBoundingClientRect().width
+                    > (box.getBoundingClientRect().width || innerWidth) + 1).map(([card]) => card.innerText.slice(0, 20));
+                return { cards: cards.length, out, over: document.documentElement.scrollWidth - document.documentElement.clientWidth };";
+            let seen = browser.call("POST", "/execute/sync", &json!({ "script": script, "args": [] })).expect("a look");
+            assert!(seen["cards"].as_u64() >= Some(2), "{name} was shown");
+            assert_eq!((&seen["out"], &seen["over"]), (&json!([]), &json!(0)), "{name}, {width} wide");
+        }
+    }
 }

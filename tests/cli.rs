@@ -152,6 +152,8 @@ async fn explain_takes_every_form_and_never_shows_the_payload() {
             assert!(!shown.contains(secret), "{secret} in {shown}");
         }
     }
+    let head = format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\nAccept: */*\r\n", forms[2]);
+    assert_eq!(json(home.path(), &["explain", &head])["verdict"], "live", "a whole request");
     let explained = json(home.path(), &["explain", &forms[0]]);
     assert_eq!(explained["verdict"], "live");
     assert_eq!(explained["session"]["logged_in"], true);
@@ -248,6 +250,9 @@ fn wrong_usage_and_help_have_their_exit_codes() {
     let home = tempfile::tempdir().unwrap();
     assert_eq!(sealjar(home.path(), &["revoke"]).status.code(), Some(2));
     assert_eq!(sealjar(home.path(), &["frobnicate"]).status.code(), Some(2));
+    let usage = sealjar(home.path(), &["--json", "revoke"]);
+    assert!(serde_json::from_slice::<Value>(&usage.stderr).unwrap()["error"]["kind"] == "usage", "{usage:?}");
+    assert_eq!(sealjar(&home.path().join("nowhere"), &["revocations", "list"]).status.code(), Some(3));
     assert_eq!(sealjar(home.path(), &["--version"]).status.code(), Some(0));
     assert!(text(&sealjar(home.path(), &["--help"]).stdout).contains("Exit codes: 0 done"));
 }

@@ -7,7 +7,7 @@ mod support;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
-use support::{Answer, Client, Example, Process, command};
+use support::{Answer, Client, Example, Process, command, eventually};
 
 // --- the captcha -------------------------------------------------------------------------------------
 
@@ -256,6 +256,37 @@ fn after_kill_9_the_login_is_as_it_was() {
     assert_eq!(client.get("/me").verdict(), "revoked_session");
     client.cookie = stays.cookie;
     assert_eq!(client.get("/me").status, 200);
+}
+
+#[test]
+fn a_list_out_of_reach_is_503_and_the_client_keeps_its_cookie() {
+    let example = Example::start("login");
+    let mut client = example.client();
+    client.post("/login", &ada());
+    let mut out = client.clone();
+    client.post("/login", &ada()); // ends the session that `out` holds
+    let list = example.home().join("list.db");
+    let me_becomes = |client: &mut Client, wanted: u16| {
+        eventually(&format!("get {wanted} from /me"), || {
+            let me = client.get("/me");
+            assert!(me.status == 200 || me.status == 503, "never a false logout: {} {}", me.status, me.text);
+            assert_eq!(me.all("set-cookie").count(), 0);
+            if me.status == wanted { Ok(me) } else { Err(me.text) }
+        })
+    };
+
+    // What stands in the file's place is no file, so that nobody can make a new one either.
+    std::fs::remove_file(&list).unwrap();
+    std::fs::create_dir(&list).unwrap();
+    let me = me_becomes(&mut client, 503);
+    assert_eq!((&me.json["error"], me.all("retry-after").next()), (&json!("try_again"), Some("2")));
+    let logout = client.post("/logout", &Value::Null);
+    assert_eq!((logout.status, logout.all("set-cookie").count()), (503, 0), "no logout that would not count");
+
+    // Then it is made anew, and the process gives back what it remembers.
+    std::fs::remove_dir(&list).unwrap();
+    me_becomes(&mut client, 200);
+    assert_eq!(out.get("/me").verdict(), "revoked_session");
 }
 
 // --- what both promise -------------------------------------------------------------------------------

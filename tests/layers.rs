@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// From the bottom to the top. Layers are for people; the order within them counts as well.
 const ORDER: &[(&str, &[&str])] = &[
     ("leaves", &["secret", "id", "time", "error", "random"]),
-    ("values", &["verdict", "claims", "wire", "aead", "key", "rotation", "ring", "cookie"]),
+    ("values", &["verdict", "claims", "wire", "aead", "mac", "key", "rotation", "ring", "cookie"]),
     ("policy", &["payload", "seal", "revocation", "config"]),
     ("io", &["io"]),
     ("decisions", &["judge", "explain", "counters", "core", "session", "builder", "sessions"]),

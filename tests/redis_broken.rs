@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use redis_support::{NEW, PASSWORD, Server, address, list_key, options};
 use sealjar::id::{ShortId, Tag};
 use sealjar::io::redis::RedisStore;
-use sealjar::revocation::{Once, OnceValue, Record, Revocation, RevocationStore as _};
+use sealjar::revocation::{Once, OnceValue, Raised, Record, Revocation, RevocationStore as _};
 use sealjar::time::{Clock, Day, minutes};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -80,6 +80,19 @@ async fn a_repeated_call_knows_that_it_has_spent_the_value_itself() {
         gap.lose_an_answer();
         assert_eq!(store.take_once(value).await.unwrap(), Once::First, "the same call, on another connection");
         assert_eq!(store.take_once(value).await.unwrap(), Once::Spent, "another call");
+    }
+}
+
+#[tokio::test]
+async fn a_repeated_call_knows_that_it_has_raised_the_floor_itself() {
+    let server = Server::start();
+    server.init(NEW).await.unwrap();
+    let gap = Gap::before(&server).await;
+    let store = gap.store().await;
+    for floor in 1..5 {
+        gap.lose_an_answer();
+        assert!(matches!(store.raise(ShortId(1), floor, tomorrow()).await.unwrap(), Raised::Done(_)));
+        assert!(matches!(store.raise(ShortId(1), floor, tomorrow()).await.unwrap(), Raised::Behind(_)), "another call");
     }
 }
 

@@ -25,7 +25,7 @@ impl Node {
     async fn new(server: &Server) -> Self {
         let store = server.open().await.unwrap();
         let replica = Arc::new(Replica::default());
-        let follow = Follow::start(Arc::new(store.clone()), replica.clone(), Clock::system(), || {});
+        let follow = Follow::start(Arc::new(store.clone()), replica.clone(), Clock::system(), Vec::new(), || {});
         Self { store, replica, follow }
     }
 
@@ -37,7 +37,7 @@ impl Node {
 
     async fn revoke(&self, id: u64) {
         let receipt = self.store.publish(&[session(id)]).await.unwrap();
-        self.replica.apply(&receipt.records);
+        self.replica.apply(&receipt.records, receipt.position);
     }
 
     fn knows(&self) -> BTreeSet<u64> {

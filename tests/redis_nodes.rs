@@ -36,7 +36,7 @@ async fn child() {
             write!(out, "\nhas {now}\n").and_then(|()| out.flush()).unwrap();
         }
     };
-    let _follow = Follow::start(Arc::new(store), replica, Clock::system(), tell);
+    let _follow = Follow::start(Arc::new(store), replica, Clock::system(), Vec::new(), tell);
     std::future::pending::<()>().await;
 }
 

@@ -173,6 +173,9 @@ async fn the_documented_rights_are_enough() {
     let incarnation = follower.beat(true).await.unwrap().incarnation;
     let receipt = store.publish(&[Revocation::Everybody]).await.unwrap();
     store.restore(receipt.records, receipt.position).await.unwrap();
+    let day = Clock::system().now().seconds().day();
+    store.raise(ShortId(1), 1, day).await.unwrap();
+    store.raise(ShortId(1), 1, day).await.unwrap();
     let expires = Clock::system().now().seconds().after(minutes(5));
     let value = OnceValue { hash: [1; 16], incarnation, expires };
     assert_eq!(store.take_once(value).await.unwrap(), Once::First);

@@ -33,11 +33,13 @@ async fn filled() -> Place {
     place
 }
 
+type Damage = fn(&mut Vec<u8>);
+
 #[tokio::test]
 async fn a_damaged_file_is_refused_with_the_way_out() {
     let no_database = "file is not a database";
     let half = |bytes: &mut Vec<u8>| bytes.truncate(bytes.len() / 2 / 4096 * 4096);
-    let cases: [(&str, &str, fn(&mut Vec<u8>)); 5] = [
+    let cases: [(&str, &str, Damage); 5] = [
         ("emptied", "it is empty", |bytes| bytes.clear()),
         ("header", no_database, |bytes| bytes[..16].iter_mut().for_each(|byte| *byte ^= 0xff)),
         ("garbage", no_database, |bytes| {

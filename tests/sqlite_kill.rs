@@ -68,7 +68,8 @@ struct Chance(u64);
 
 impl Chance {
     fn new() -> Self {
-        let seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64 | 1;
+        let seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos();
+        let seed = u64::from(seed) << 1 | 1;
         println!("seed {seed}");
         Self(seed)
     }
@@ -82,7 +83,7 @@ impl Chance {
 
     /// A moment that no event marks, so it is waited for by the clock.
     fn moment(&mut self, below: Duration) {
-        let until = Instant::now() + Duration::from_micros(self.below(below.as_micros() as u64));
+        let until = Instant::now() + Duration::from_nanos(self.below(u64::from(below.subsec_nanos())));
         while Instant::now() < until {
             std::hint::spin_loop();
         }
@@ -114,8 +115,8 @@ impl Told {
 fn kill(file: &Path, first: u64, mut chance: Chance) -> Told {
     let (mut child, mut lines) = spawn(file, first);
     let mut told = Told::default();
-    let enough = chance.below(12) as usize;
-    while told.acknowledged.len() < enough {
+    let enough = chance.below(12);
+    while (told.acknowledged.len() as u64) < enough {
         told.hear(&lines.next().expect("the writer ended by itself"));
     }
     chance.moment(Duration::from_millis(4));
@@ -179,9 +180,9 @@ async fn a_file_is_made_whole_or_not_at_all() {
         let mut told = Told::default();
         lines.for_each(|line| told.hear(&line));
         if place.path().exists() {
-            made += 1
+            made += 1;
         } else {
-            not_made += 1
+            not_made += 1;
         }
         assert!(told.acknowledged.is_subset(&read(&place).await));
         assert!(!place.beside("-new").exists(), "an unfinished one is cleared away");

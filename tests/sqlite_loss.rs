@@ -12,7 +12,7 @@ use std::time::Duration;
 use sealjar::io::sqlite::{Options, SqliteStore};
 use sealjar::revocation::{Once, OnceValue, Record, RevocationStore};
 use sealjar::time::{Clock, ManualClock, Position, Seconds, minutes};
-use sqlite_support::{MOVE_AWAY, NOW, Place, beat, ids, options, read, run, session, today};
+use sqlite_support::{MOVE_AWAY, NOW, Place, beat, ids, options, read, run, session};
 
 fn record(id: u64) -> Record {
     session(id).at(Position(0))
@@ -42,6 +42,27 @@ async fn a_log_that_was_left_behind_is_not_played_into_the_new_file() {
     store.publish(&[session(2)]).await.unwrap();
     drop((store, follower));
     assert_eq!(read(&place).await, [1, 2].into());
+}
+
+/// The file is moved aside for a while, and something that is no list lies there: its log is not thrown away.
+#[tokio::test]
+async fn a_file_that_was_aside_for_a_while_is_taken_back_with_its_log() {
+    let place = Place::new();
+    let store = place.open();
+    let mut follower = store.follower();
+    store.publish(&[session(1)]).await.unwrap();
+    beat(&mut follower).await;
+    let aside = place.beside(".aside");
+    fs::rename(place.path(), &aside).unwrap();
+    fs::create_dir(place.path()).unwrap();
+    assert!(follower.beat(false).await.is_err());
+    assert!(store.publish(&[session(2)]).await.is_err());
+    fs::remove_dir(place.path()).unwrap();
+    fs::rename(&aside, place.path()).unwrap();
+    beat(&mut follower).await;
+    store.publish(&[session(3)]).await.unwrap();
+    drop((store, follower));
+    assert_eq!(read(&place).await, [1, 3].into());
 }
 
 #[tokio::test]
@@ -106,6 +127,38 @@ async fn a_file_that_was_rolled_back_in_place_is_noticed() {
     assert_eq!(ids(&told.records), [1].into());
     assert_ne!(told.incarnation, before.incarnation);
     assert!(told.position > before.position);
+}
+
+#[tokio::test]
+async fn a_rollback_that_took_only_spent_values_is_noticed() {
+    let place = Place::new();
+    let store = place.open();
+    let incarnation = beat(&mut store.follower()).await.incarnation;
+    let copy = backup(&place);
+    let value = OnceValue { hash: [1; 16], incarnation, expires: NOW.after(minutes(10)) };
+    assert_eq!(store.take_once(value).await.unwrap(), Once::First);
+    roll_back(&place, &copy);
+    assert_eq!(place.count("once"), 0);
+    assert_eq!(store.take_once(value).await.unwrap(), Once::Foreign);
+}
+
+#[tokio::test]
+async fn a_copy_is_another_life_even_if_a_newcomer_raised_its_positions() {
+    let place = Place::new();
+    let store = place.open();
+    let mut follower = store.follower();
+    let incarnation = beat(&mut follower).await.incarnation;
+    let copy = backup(&place);
+    let value = OnceValue { hash: [1; 16], incarnation, expires: NOW.after(minutes(10)) };
+    assert_eq!(store.take_once(value).await.unwrap(), Once::First);
+    fs::rename(&copy, place.path()).unwrap();
+    for suffix in ["-wal", "-shm"] {
+        fs::remove_file(place.beside(suffix)).unwrap();
+    }
+    place.hand.advance(Duration::from_secs(1));
+    place.open().publish(&[session(1)]).await.unwrap();
+    assert_eq!(store.take_once(value).await.unwrap(), Once::Foreign);
+    assert_ne!(beat(&mut follower).await.incarnation, incarnation);
 }
 
 #[tokio::test]
@@ -278,6 +331,24 @@ async fn positions_stay_above_all_earlier_ones_when_file_and_clock_are_lost_toge
     assert!(store.publish(&[session(1)]).await.unwrap().position > born);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_removed_while_a_publication_waits_gets_no_acknowledgement() {
+    let place = Place::new();
+    let store = Arc::new(place.open());
+    let shell = place.raw();
+    shell.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let waiting = tokio::spawn({
+        let store = store.clone();
+        async move { store.publish(&[session(1)]).await }
+    });
+    // No event tells that somebody waits for SQLite's lock. Too short a time would only make the test easier.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    fs::remove_file(place.path()).unwrap();
+    shell.execute_batch("COMMIT").unwrap();
+    waiting.await.unwrap().unwrap();
+    assert_eq!(read(&place).await, [1].into(), "it went into the file that took its place");
+}
+
 /// Swaps the file away again and again while another task publishes. What was acknowledged must be in a
 /// file that was in place at that moment.
 #[tokio::test(flavor = "multi_thread")]
@@ -331,5 +402,4 @@ async fn nothing_is_acknowledged_into_a_file_that_is_gone() {
     let missing: Vec<_> = acknowledged.difference(&found).collect();
     assert!(missing.is_empty(), "{missing:?}");
     assert!(acknowledged.len() > 50);
-    assert_eq!(today(), NOW.day());
 }

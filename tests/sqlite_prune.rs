@@ -31,7 +31,7 @@ fn every_kind() -> [Revocation; 6] {
 fn outlives_today(record: &Record) -> bool {
     match record {
         Record::Session { day, .. } | Record::Floor { day, .. } | Record::CutOff { day, .. } => *day > today(),
-        Record::Everybody { .. } | Record::Key { .. } => true,
+        Record::Everybody { .. } | Record::Key { .. } | Record::Forgotten { .. } => true,
     }
 }
 
@@ -47,7 +47,9 @@ async fn a_publication_clears_away_what_ended_an_hour_ago() {
     store.publish(&[]).await.unwrap();
     let left: Vec<_> = receipt.records.into_iter().filter(outlives_today).collect();
     assert_eq!(left.len(), 3);
-    assert_eq!(beat(&mut store.follower()).await.records, left);
+    let now = beat(&mut store.follower()).await.records;
+    assert_eq!(now[..3], left);
+    assert!(matches!(now[3..], [Record::Forgotten { .. }]), "and that something was dropped");
 }
 
 #[tokio::test]
@@ -65,7 +67,7 @@ async fn an_idle_app_clears_away_too_and_takes_it_for_no_loss() {
         assert!(idle.position > before.position, "the lower bound keeps up with the clock");
         place.hand.advance(minutes(1));
     }
-    assert_eq!(place.count("record"), 1);
+    assert_eq!(place.count("record"), 2, "everybody, and that something was dropped");
     store.publish(&[session(2)]).await.unwrap();
     assert_eq!(beat(&mut follower).await.records.len(), 1);
 }

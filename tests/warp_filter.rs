@@ -134,7 +134,7 @@ async fn a_refused_duplicate_is_expired_by_the_recovered_reply_too() {
     let request = warp::test::request().path("/account").header("host", "app.example.org").header("cookie", both);
     let reply = request.reply(&account.recover(recover_json)).await;
     assert_eq!(reply.status(), StatusCode::UNAUTHORIZED);
-    assert_eq!(all(reply.headers(), "set-cookie").len(), 2);
+    assert_eq!(all(reply.headers(), "set-cookie").len(), 3);
     assert_eq!(all(reply.headers(), "cache-control"), ["no-store"]);
 }
 

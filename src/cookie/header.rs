@@ -9,10 +9,11 @@ use crate::verdict::Verdict;
 
 /// Longest `Cookie` header that is read, over all its fields.
 pub const MAX_HEADER: usize = 64 * 1024;
-/// Most name-value pairs in it.
-pub const MAX_PAIRS: usize = 150;
-/// Most values of our name.
-pub const MAX_CANDIDATES: usize = 4;
+/// Most name-value pairs in it. Browsers keep up to 180 for a site, and a sibling host can fill them up:
+/// that must not hide our cookie, so the cap is well above.
+pub const MAX_PAIRS: usize = 512;
+/// Most values of our name. Sibling hosts can plant some; those that do not open are passed over.
+pub const MAX_CANDIDATES: usize = 16;
 
 /// The values of our name, in the order in which they were sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,7 +23,7 @@ pub struct Candidates<'a> {
 }
 
 impl<'a> Candidates<'a> {
-    /// The values found: one to four.
+    /// The values found: at least one.
     #[must_use]
     pub fn values(&self) -> &[&'a [u8]] {
         &self.values[..self.count]
@@ -114,10 +115,10 @@ mod tests {
 
     #[test]
     fn caps_hold_before_any_work() {
-        assert_eq!(values(&[&[b'a'; MAX_HEADER + 1]]), Err(Verdict::TooLarge));
+        assert_eq!(values(&[&vec![b'a'; MAX_HEADER + 1]]), Err(Verdict::TooLarge));
         let many = "a=1;".repeat(10_000);
         assert_eq!(values(&[many.as_bytes()]), Err(Verdict::TooLarge));
-        let copies = "__Host-shop=1;".repeat(5);
+        let copies = "__Host-shop=1;".repeat(MAX_CANDIDATES + 1);
         assert_eq!(values(&[copies.as_bytes()]), Err(Verdict::Duplicate));
     }
 }

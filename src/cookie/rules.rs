@@ -144,17 +144,15 @@ impl CookieRules {
 
     /// Every removal that gets rid of copies which a sibling host, or an older configuration, may have left.
     ///
-    /// A cookie is removed by name, path and domain together, so `host` is tried as the domain too.
+    /// A cookie is removed by name, path and domain together. So every domain is tried that `host` and its
+    /// siblings can have used; copies under another path are out of reach.
     #[must_use]
     pub fn remove_all(&self, host: Option<&str>) -> Vec<String> {
         let mut all = vec![self.remove()];
         if !self.name.starts_with("__Host-") {
-            let domains = self.domain.iter().cloned().map(Some).chain(host.map(registrable)).chain([None]);
-            for domain in domains.filter(|domain| *domain != self.domain) {
-                let other = Self { domain, ..self.clone() }.remove();
-                if !all.contains(&other) {
-                    all.push(other);
-                }
+            let domains = host.map(domains_of).unwrap_or_default().into_iter().map(Some);
+            for domain in domains.chain([None]).filter(|domain| *domain != self.domain) {
+                all.push(Self { domain, ..self.clone() }.remove());
             }
         }
         all
@@ -185,11 +183,15 @@ impl CookieRules {
     }
 }
 
-/// The widest domain that a sibling of `host` could have used.
-fn registrable(host: &str) -> Option<String> {
-    let host = host.rsplit_once(':').map_or(host, |(host, _port)| host).to_ascii_lowercase();
-    psl::domain_str(&host).map(str::to_owned)
+/// The host itself and its parents, as far as cookies can be set for them. `host` is what a client sent.
+fn domains_of(host: &str) -> Vec<String> {
+    let host = host.rsplit_once(':').map_or(host, |(host, _port)| host);
+    let parents = std::iter::successors(Some(host), |domain| domain.split_once('.').map(|(_, parent)| parent));
+    parents.map_while(|domain| check_domain(domain).ok()).take(MAX_PARENTS).collect()
 }
+
+/// Deeper hosts than this are expired incompletely; a hostile `Host` must not make a long reply.
+const MAX_PARENTS: usize = 6;
 
 const WRITE: &str = "Leave it out for one host, or write the bare parent of your hosts: `.domain(\"example.org\")`";
 
@@ -225,6 +227,9 @@ fn check_domain(domain: &str) -> Result<String, Error> {
         return refuse("is not a host name (internationalised names are written in their xn-- form)", WRITE);
     }
     let lower = domain.to_ascii_lowercase();
+    if lower == "localhost" || lower.ends_with(".localhost") {
+        return refuse("is this machine itself", "Leave it out, and call `.localhost()` for plain http");
+    }
     if psl::suffix_str(&lower) == Some(lower.as_str()) {
         return refuse(
             "is a public suffix, under which strangers register names",

@@ -68,10 +68,11 @@ fn a_domain_has_no_scheme_port_path_or_dot_in_front() {
 
 #[test]
 fn a_public_suffix_is_refused() {
-    for suffix in ["org", "co.uk", "github.io", "localhost"] {
+    for suffix in ["org", "co.uk", "github.io"] {
         assert!(domain(suffix).contains("is a public suffix, under which strangers register names"), "{suffix}");
     }
     assert!(wishes(|w| w.domain = Some("example.co.uk".into())).is_ok());
+    assert!(domain("localhost").ends_with("Leave it out, and call `.localhost()` for plain http"));
 }
 
 #[test]
@@ -120,9 +121,15 @@ fn names_and_paths_must_be_writable() {
 #[test]
 fn duplicates_are_removed_wherever_a_sibling_could_have_put_them() {
     let local = wishes(|w| w.secure = false).unwrap();
-    let removals = local.remove_all(Some("app.example.org:3030"));
-    assert_eq!(removals.len(), 2);
-    assert!(removals[1].contains("Domain=example.org"));
+    let domains = |host| -> Vec<String> {
+        let lines = local.remove_all(Some(host));
+        lines.iter().filter_map(|line| Some(line.split("Domain=").nth(1)?.split(';').next()?.to_owned())).collect()
+    };
+    assert_eq!(domains("app.corp.example.org:3030"), ["app.corp.example.org", "corp.example.org", "example.org"]);
+    for hostile in ["a;b; Secure=x.com", "1.2.3.4", "[::1]:80", "", "localhost", "x\r\nset-cookie: a"] {
+        assert_eq!(domains(hostile), [""; 0], "{hostile}");
+    }
+    assert!(domains(&"a.".repeat(99)).len() <= MAX_PARENTS);
     assert_eq!(
         wishes(|_| {}).unwrap().remove_all(Some("app.example.org")).len(),
         1,

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::error::Error;
+use crate::id::KeyId;
 use crate::key::{Key, ListKey};
 use crate::time::Seconds;
 
@@ -26,8 +27,17 @@ pub struct KeyFolder {
 pub struct Contents {
     /// The keys, oldest first.
     pub keys: Vec<Key>,
-    /// Why other `.key` files were refused.
-    pub refused: Vec<Error>,
+    /// The other `.key` files.
+    pub refused: Vec<Refused>,
+}
+
+/// A file that is not used.
+#[derive(Debug)]
+pub struct Refused {
+    /// The key that it should hold, by its name.
+    pub id: Option<KeyId>,
+    /// Why it is refused.
+    pub error: Error,
 }
 
 /// The names and times of the files, to notice a change without reading keys again.
@@ -56,10 +66,15 @@ impl KeyFolder {
     pub fn init(&self, now: Seconds) -> Result<(), Error> {
         make_private_folder(&self.path).map_err(|e| self.cannot("made", &e))?;
         let _one_at_a_time = self.lock()?;
-        if !self.path.join(LIST_KEY).exists() {
+        let empty = self.names()?.is_empty();
+        if !self.has_list_key()? {
+            // A new one beside old keys would let nobody's sessions be revoked by name any more, silently.
+            if !empty {
+                return Err(self.list_key_is_gone());
+            }
             self.write(LIST_KEY, &ListKey::generate()?.to_file())?;
         }
-        if self.names()?.is_empty() {
+        if empty {
             self.add(&Key::generate(now)?)?;
         }
         Ok(())
@@ -72,9 +87,7 @@ impl KeyFolder {
     ///
     /// [`Error::Key`] when the folder was never initialised or cannot be written.
     pub fn new_key(&self, now: Seconds) -> Result<Key, Error> {
-        if !self.path.join(LIST_KEY).exists() {
-            return Err(self.uninitialised());
-        }
+        self.must_have_list_key()?;
         let youngest = self.read()?.keys.last().map_or(Seconds(0), Key::created);
         let key = Key::generate(now.max(youngest.after(Duration::from_secs(1))))?;
         self.add(&key)?;
@@ -97,7 +110,10 @@ impl KeyFolder {
         for name in self.names()? {
             match self.read_key(&name) {
                 Ok(key) => contents.keys.push(key),
-                Err(refused) => contents.refused.push(refused),
+                Err(error) => {
+                    let id = name.strip_suffix(".key").and_then(|id| id.parse().ok());
+                    contents.refused.push(Refused { id, error });
+                }
             }
         }
         contents.keys.sort_by_key(|key| (key.created(), key.id()));
@@ -112,7 +128,7 @@ impl KeyFolder {
     pub fn load(&self) -> Result<Vec<Key>, Error> {
         let Contents { keys, refused } = self.read()?;
         if let Some(first) = refused.into_iter().next() {
-            return Err(first);
+            return Err(first.error);
         }
         if keys.is_empty() {
             return Err(self.uninitialised());
@@ -127,9 +143,7 @@ impl KeyFolder {
     /// [`Error::Key`] when it is missing or cannot be used.
     pub fn list_key(&self) -> Result<ListKey, Error> {
         let path = self.path.join(LIST_KEY);
-        if !path.exists() {
-            return Err(self.uninitialised());
-        }
+        self.must_have_list_key()?;
         read_private(&path).and_then(|text| ListKey::from_file(&text)).map_err(|e| in_file(&path, e))
     }
 
@@ -145,6 +159,25 @@ impl KeyFolder {
             (path, changed)
         };
         Ok(Fingerprint(self.names()?.into_iter().map(stamp).collect()))
+    }
+
+    fn has_list_key(&self) -> Result<bool, Error> {
+        self.path.join(LIST_KEY).try_exists().map_err(|e| self.cannot("read", &e))
+    }
+
+    fn must_have_list_key(&self) -> Result<(), Error> {
+        match (self.has_list_key()?, self.names()?.is_empty()) {
+            (true, _) => Ok(()),
+            (false, true) => Err(self.uninitialised()),
+            (false, false) => Err(self.list_key_is_gone()),
+        }
+    }
+
+    fn list_key_is_gone(&self) -> Error {
+        Error::key(
+            format!("the file {LIST_KEY} is missing in {}, while keys are there", self.path.display()),
+            "Restore it from a backup of secrets. If it is lost for good, move the revocation list and the keys away and begin anew: everybody logs in again",
+        )
     }
 
     fn names(&self) -> Result<Vec<String>, Error> {
@@ -187,6 +220,7 @@ impl KeyFolder {
         let written = (|| {
             let _ = fs::remove_file(&beside);
             let mut file = create_private(&beside)?;
+            belong_to_owner_of(&self.path, &file)?;
             file.write_all(text.as_bytes())?;
             file.sync_all()?;
             if place.exists() {
@@ -264,6 +298,22 @@ fn check_mode(meta: &fs::Metadata) -> Result<(), Error> {
 
 #[cfg(not(unix))]
 fn check_mode(_: &fs::Metadata) -> Result<(), Error> {
+    Ok(())
+}
+
+/// A key that root makes for an app is of no use if the app cannot read it.
+#[cfg(unix)]
+fn belong_to_owner_of(folder: &Path, file: &File) -> std::io::Result<()> {
+    use std::os::unix::fs::{MetadataExt as _, fchown};
+    let (owner, own) = (fs::metadata(folder)?, file.metadata()?);
+    if owner.uid() == own.uid() {
+        return Ok(());
+    }
+    fchown(file, Some(owner.uid()), Some(owner.gid()))
+}
+
+#[cfg(not(unix))]
+fn belong_to_owner_of(_: &Path, _: &File) -> std::io::Result<()> {
     Ok(())
 }
 

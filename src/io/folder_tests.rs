@@ -161,3 +161,29 @@ fn a_new_key_is_the_youngest_even_when_the_clock_was_set_back() {
     assert_eq!(keys.last().map(Key::id), Some(new.id()));
     assert!(keys[0].created() < keys[1].created());
 }
+
+#[test]
+fn a_lost_list_key_is_named_and_never_replaced() {
+    let (_dir, folder) = folder();
+    folder.init(NOW).unwrap();
+    fs::remove_file(folder.path().join(LIST_KEY)).unwrap();
+    for error in [folder.init(NOW).unwrap_err(), folder.new_key(NOW).unwrap_err(), folder.list_key().unwrap_err()] {
+        assert!(error.to_string().starts_with("the file list.key is missing in "), "{error}");
+    }
+    assert!(!folder.path().join(LIST_KEY).exists());
+}
+
+/// Root makes a key for an app that runs as somebody else. Only root can show this.
+#[test]
+fn a_key_belongs_to_whom_the_folder_belongs_to() {
+    use std::os::unix::fs::{MetadataExt as _, chown};
+    let (_dir, folder) = folder();
+    folder.init(NOW).unwrap();
+    if chown(folder.path(), Some(65_534), Some(65_534)).is_err() {
+        println!("not shown: this user may not give a folder away");
+        return;
+    }
+    let key = folder.new_key(NOW).unwrap();
+    let meta = fs::metadata(folder.path().join(format!("{}.key", key.id()))).unwrap();
+    assert_eq!((meta.uid(), meta.mode() & 0o777), (65_534, 0o600));
+}

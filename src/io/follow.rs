@@ -3,6 +3,7 @@
 //! Confirming a session on a stale list, a strict route and a login all want the same thing: a beat
 //! that *began* after they asked. Everybody who asks while one is under way shares the next.
 
+use std::borrow::Cow;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use tokio::task::AbortHandle;
 
 use crate::error::Error;
 use crate::revocation::store::Waiting;
-use crate::revocation::{Beat, Follower, Replica, RevocationStore};
+use crate::revocation::{Beat, Follower, Profile, Replica, RevocationStore};
 use crate::time::{Clock, Position};
 
 /// A running follower; it stops when this is dropped.
@@ -27,7 +28,23 @@ pub struct Follow {
 struct Ask {
     /// Whether a new position is wanted as well.
     stamp: bool,
-    answer: oneshot::Sender<Result<Position, String>>,
+    answer: oneshot::Sender<Result<Position, Reason>>,
+}
+
+/// Why a beat failed, for everybody who waited for it.
+#[derive(Clone, PartialEq, Eq)]
+struct Reason {
+    problem: String,
+    fix: Cow<'static, str>,
+}
+
+impl Reason {
+    fn of(error: &Error) -> Self {
+        match error {
+            Error::Store { problem, fix, .. } => Self { problem: problem.clone(), fix: fix.clone() },
+            other => Self { problem: other.to_string(), fix: "Until then sessions cannot be confirmed".into() },
+        }
+    }
 }
 
 /// Longest wait for a beat; behind it the caller answers 503.
@@ -38,7 +55,8 @@ const HEALING: Duration = Duration::from_millis(4_800);
 const RETRY: Duration = Duration::from_millis(200);
 
 impl Follow {
-    /// Starts following. `on_beat` runs after every beat that counted.
+    /// Starts following. The `profiles` are announced to every store that is met for the first time: at the
+    /// start, and again when it was made anew. `on_beat` runs after every beat that counted.
     ///
     /// # Panics
     ///
@@ -47,12 +65,20 @@ impl Follow {
         store: Arc<dyn RevocationStore>,
         replica: Arc<Replica>,
         clock: Clock,
+        profiles: Vec<Profile>,
         on_beat: impl Fn() + Send + Sync + 'static,
     ) -> Self {
         let (asks, inbox) = mpsc::unbounded_channel();
         let describe = store.describe();
-        let runner =
-            Runner { follower: store.follower(), store, replica, clock, on_beat: Box::new(on_beat), healthy: true };
+        let runner = Runner {
+            follower: store.follower(),
+            store,
+            replica,
+            clock,
+            profiles,
+            on_beat: Box::new(on_beat),
+            failing: None,
+        };
         Self { asks, task: tokio::spawn(runner.run(inbox)).abort_handle(), describe }
     }
 
@@ -64,18 +90,17 @@ impl Follow {
     pub async fn beat(&self, stamp: bool) -> Result<Position, Error> {
         let (answer, answered) = oneshot::channel();
         let _ = self.asks.send(Ask { stamp, answer });
-        let problem = match tokio::time::timeout(PATIENCE, answered).await {
-            Ok(Ok(Ok(position))) => return Ok(position),
-            Ok(Ok(Err(problem))) => problem,
-            Ok(Err(_)) => "its follower has stopped".into(),
-            Err(_) => "no answer within 5 s".into(),
-        };
-        Err(Error::Store {
-            action: "reading the revocation list",
-            problem,
+        let silent = |problem: &str| Reason {
+            problem: problem.to_owned(),
             fix: format!("Bring {} back; until then sessions cannot be confirmed", self.describe).into(),
-            source: None,
-        })
+        };
+        let Reason { problem, fix } = match tokio::time::timeout(PATIENCE, answered).await {
+            Ok(Ok(Ok(position))) => return Ok(position),
+            Ok(Ok(Err(reason))) => reason,
+            Ok(Err(_)) => silent("its follower has stopped"),
+            Err(_) => silent("no answer within 5 s"),
+        };
+        Err(Error::Store { action: "reading the revocation list", problem, fix, source: None })
     }
 }
 
@@ -90,8 +115,10 @@ struct Runner {
     store: Arc<dyn RevocationStore>,
     replica: Arc<Replica>,
     clock: Clock,
+    profiles: Vec<Profile>,
     on_beat: Box<dyn Fn() + Send + Sync>,
-    healthy: bool,
+    /// What was last said in the log.
+    failing: Option<Reason>,
 }
 
 impl Runner {
@@ -112,7 +139,7 @@ impl Runner {
             self.tell(&outcome);
             for ask in asks {
                 // Whoever asked may have gone; nobody else needs the answer.
-                let _ = ask.answer.send(outcome.as_ref().map(|beat| beat.position).map_err(ToString::to_string));
+                let _ = ask.answer.send(outcome.as_ref().map(|beat| beat.position).map_err(Reason::of));
             }
         }
     }
@@ -144,9 +171,9 @@ impl Runner {
     }
 
     async fn try_beat(&mut self, stamp: bool) -> Result<Beat, Error> {
-        let began = self.clock.now().boot;
+        let now = self.clock.now();
         let beat = self.follower.beat(stamp).await?;
-        let lost = self.replica.absorb(&beat);
+        let lost = self.replica.absorb(&beat, now);
         if !lost.is_empty() {
             tracing::warn!(
                 records = lost.len(),
@@ -155,21 +182,29 @@ impl Runner {
             );
             self.store.restore(lost, self.replica.view().lower_bound()).await?;
         }
+        if beat.whole {
+            for profile in &self.profiles {
+                self.store.announce(profile).await?;
+            }
+        }
         if beat.healed || self.replica.view().incarnation().is_some() {
-            self.replica.confirm(&beat, began);
+            self.replica.confirm(&beat, now);
             (self.on_beat)();
         }
         Ok(beat)
     }
 
-    /// Says it once when the store goes away, and once when it is back.
+    /// Says it once when the store goes away, again when the reason changes, and once when it is back.
     fn tell(&mut self, outcome: &Result<Beat, Error>) {
-        match outcome {
-            Err(error) if self.healthy => tracing::error!(%error, "the revocation list cannot be read"),
-            Ok(_) if !self.healthy => tracing::info!(store = self.store.describe(), "the revocation list is back"),
-            _ => {}
+        let failing = outcome.as_ref().err().map(Reason::of);
+        if failing != self.failing {
+            if let Err(error) = outcome {
+                tracing::error!(%error, "the revocation list cannot be read");
+            } else {
+                tracing::info!(store = self.store.describe(), "the revocation list is back");
+            }
+            self.failing = failing;
         }
-        self.healthy = outcome.is_ok();
     }
 }
 

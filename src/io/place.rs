@@ -29,9 +29,6 @@ pub struct Opening<'a> {
     pub app: &'a str,
     /// The key under which names are hashed.
     pub list_key: &'a ListKey,
-    /// Whether keys were there before the list, so that a list that has to be made is in a lost one's place:
-    /// everybody is logged out then, because nobody knows what had been revoked.
-    pub had_keys: bool,
     /// Whether a list on a server may be made here, as for development. The embedded one always may.
     pub create: bool,
     /// This machine's clock.
@@ -43,6 +40,16 @@ impl ListPlace {
     #[must_use]
     pub fn in_home(home: &Path) -> Self {
         Self::Sqlite(home.join("list.db"))
+    }
+
+    /// Whether there is a list, as far as can be told without asking a server.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        match self {
+            Self::Sqlite(path) => path.exists(),
+            #[cfg(feature = "redis")]
+            Self::Redis(_) => true,
+        }
     }
 
     /// Reads an address.
@@ -60,7 +67,7 @@ impl ListPlace {
                     "the list's address does not begin with `sqlite:`, `redis://` or `rediss://` (it has {} characters)",
                     text.len()
                 ),
-                "Write `.list(\"sqlite:sealjar.db\")` or `.list(\"redis://127.0.0.1:6379\")`",
+                "Write `sqlite:` and a path, such as `sqlite:sealjar.db`, or a server, such as `redis://127.0.0.1:6379`",
             )),
         }
     }
@@ -76,6 +83,8 @@ impl ListPlace {
     }
 
     /// Opens the list. The embedded one is made if it is missing; one on a server only where `create` says so.
+    /// One that is made anew logs everybody out who had a session before: if there was a list that is lost,
+    /// nobody knows what it had revoked; if there was none, nobody notices.
     ///
     /// # Errors
     ///
@@ -85,10 +94,10 @@ impl ListPlace {
             Self::Sqlite(path) => open_sqlite(path, opening).await,
             #[cfg(feature = "redis")]
             Self::Redis(address) => {
-                let Opening { app, list_key, had_keys, create, clock } = *opening;
+                let Opening { app, list_key, create, clock } = *opening;
                 let options = Options { app, list_key, clock: clock.clone() };
                 if create {
-                    let making = Making::IfMissing { log_out_everybody: had_keys };
+                    let making = Making::IfMissing { log_out_everybody: true };
                     RedisStore::make(address.clone(), &options, making).await?;
                 }
                 Ok(Arc::new(RedisStore::open(address.clone(), &options).await?))
@@ -117,11 +126,11 @@ impl ListPlace {
 async fn open_sqlite(path: &Path, opening: &Opening<'_>) -> Result<Arc<dyn RevocationStore>, Error> {
     use super::sqlite::{Options, SqliteStore};
     let path = path.to_owned();
-    let Opening { app, list_key, had_keys, clock, .. } = *opening;
+    let Opening { app, list_key, clock, .. } = *opening;
     let (app, list_key, clock) = (app.to_owned(), list_key.fingerprint(), clock.clone());
     let open = move || {
         let (app, list_key) = (&*app, &*list_key);
-        SqliteStore::open(&path, &Options { app, list_key, create: true, log_out_everybody: had_keys, clock })
+        SqliteStore::open(&path, &Options { app, list_key, create: true, log_out_everybody: true, clock })
     };
     let store = tokio::task::spawn_blocking(open).await.map_err(|_| {
         Error::config("the runtime ended while the list was being opened", "Keep it running until start() returns")

@@ -8,14 +8,13 @@ use super::folder::{Contents, Fingerprint, KeyFolder};
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Watches until `changed` answers `false`.
+/// Watches for anything that differs from what was `seen`, until `changed` answers `false`.
 ///
 /// # Panics
 ///
 /// Outside a tokio runtime.
-pub fn start(folder: KeyFolder, changed: impl Fn(Contents) -> bool + Send + 'static) {
+pub fn start(folder: KeyFolder, mut seen: Fingerprint, changed: impl Fn(Contents) -> bool + Send + 'static) {
     tokio::spawn(async move {
-        let mut seen = folder.fingerprint().unwrap_or_default();
         loop {
             tokio::time::sleep(INTERVAL).await;
             let (folder, before) = (folder.clone(), seen.clone());

@@ -37,6 +37,8 @@ pub enum Denial {
     Everybody,
     /// An older copy of a session that has moved on.
     Superseded,
+    /// Whether it was revoked is not known any more.
+    Forgotten,
 }
 
 /// The revocation list: grows, merges, judges. Cloning is cheap, days are shared.
@@ -46,6 +48,8 @@ pub struct RevocationList {
     cut_offs: Halves<HashMap<u64, CutOff, Identity>>,
     everybody: Option<Position>,
     rotation: Rotation,
+    /// What was dropped: mostly one entry, as each day's covers the one before.
+    forgotten: Vec<(Day, Position)>,
     highest: Position,
 }
 
@@ -95,6 +99,8 @@ impl RevocationList {
             Some(Denial::Label)
         } else if self.everybody.is_some_and(|position| claims.born <= position) {
             Some(Denial::Everybody)
+        } else if self.forgotten.iter().any(|&(day, position)| claims.expires.day() < day && claims.born <= position) {
+            Some(Denial::Forgotten)
         } else {
             None
         }
@@ -123,16 +129,36 @@ impl RevocationList {
                 news
             }
             Record::Key { key, record } => self.rotation.insert(key, record),
+            Record::Forgotten { day, position } => self.note_forgotten(day, position),
         }
     }
 
-    /// Forgets what no living session can match any more: days, and cut-offs, that ended before `today`.
-    pub fn prune(&mut self, today: Day) {
-        self.days = self.days.split_off(&today);
+    /// Drops what no living session can match any more: days, and cut-offs, that ended before `today`.
+    ///
+    /// `position` must be at or above the birth of every session that the list's records can concern. What
+    /// is dropped stays denied ([`Record::Forgotten`]): if the clock by which it was called over ran ahead,
+    /// nothing comes back to life when the clock is corrected.
+    pub fn forget(&mut self, today: Day, position: Position) {
+        let kept = self.days.split_off(&today);
+        if !std::mem::replace(&mut self.days, kept).is_empty() {
+            self.note_forgotten(today, position);
+        }
         if self.cut_offs.iter().any(|(_, cut)| cut.day < today) {
             let kept = self.cut_offs.iter().filter(|(_, cut)| cut.day >= today).collect();
             self.cut_offs = Halves { settled: Arc::new(kept), recent: Arc::default() };
+            self.note_forgotten(today, position);
         }
+    }
+
+    /// Says whether it was news: an entry that another one covers is none.
+    fn note_forgotten(&mut self, day: Day, position: Position) -> bool {
+        self.highest = self.highest.max(position);
+        let news = !self.forgotten.iter().any(|&(known, at)| day <= known && position <= at);
+        if news {
+            self.forgotten.retain(|&(known, at)| !(known <= day && at <= position));
+            self.forgotten.push((day, position));
+        }
+        news
     }
 
     /// Every record, so that a store that lost some can be given them back.
@@ -149,14 +175,16 @@ impl RevocationList {
         });
         let everybody = self.everybody.map(|position| Record::Everybody { position });
         let keys = self.rotation.records().map(|(key, record)| Record::Key { key, record });
-        days.chain(cut_offs).chain(everybody).chain(keys)
+        let forgotten = self.forgotten.iter().map(|&(day, position)| Record::Forgotten { day, position });
+        days.chain(cut_offs).chain(everybody).chain(keys).chain(forgotten)
     }
 
     /// How many records it holds.
     #[must_use]
     pub fn len(&self) -> usize {
         let days: usize = self.days.values().map(|day| day.sessions.len() + day.floors.len()).sum();
-        days + self.cut_offs.len() + usize::from(self.everybody.is_some()) + self.rotation.records().count()
+        let others = usize::from(self.everybody.is_some()) + self.rotation.records().count() + self.forgotten.len();
+        days + self.cut_offs.len() + others
     }
 
     /// Whether nothing was ever revoked.

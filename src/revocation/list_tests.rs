@@ -72,9 +72,25 @@ fn pruning_drops_days_that_are_over_and_keeps_the_rest() {
     list.insert(Record::Session { id: ShortId(2), day: TODAY });
     list.insert(Record::CutOff { tag: Tag(1), position: Position(1), day: yesterday });
     list.insert(Record::CutOff { tag: Tag(2), position: Position(1), day: TODAY });
-    list.prune(TODAY);
-    assert_eq!(list.len(), 2);
+    list.forget(TODAY, Position(9));
+    assert_eq!(list.len(), 3, "two that go on, and that something was forgotten");
     assert_eq!(list.check(session(2), &claims(5, 0, Tags::default())), Some(Denial::Session));
+}
+
+/// A clock that ran ahead while records were dropped brings nobody back when it is corrected.
+#[test]
+fn what_was_forgotten_too_early_stays_denied() {
+    let mut list = RevocationList::default();
+    list.insert(Record::Session { id: ShortId(1), day: TODAY });
+    list.insert(Record::CutOff { tag: Tag(1), position: Position(50), day: TODAY });
+    list.forget(Day(TODAY.0 + 2), Position(60));
+    let cut = Tags::of(Some(Tag(1)), None);
+    assert_eq!(list.check(session(1), &claims(10, 0, Tags::default())), Some(Denial::Forgotten));
+    assert_eq!(list.check(session(2), &claims(50, 0, cut)), Some(Denial::Forgotten));
+    assert_eq!(list.check(session(3), &claims(61, 0, Tags::default())), None, "born since");
+    let before = list.len();
+    list.forget(Day(TODAY.0 + 2), Position(99));
+    assert_eq!(list.len(), before, "nothing was dropped, so nothing is noted");
 }
 
 #[test]
@@ -108,6 +124,8 @@ fn any_record() -> impl Strategy<Value = Record> {
             position: Position(position),
             day
         }),
+        (0..4_u32, 0..9_u64)
+            .prop_map(|(n, position)| Record::Forgotten { day: Day(TODAY.0 + n), position: Position(position) }),
         (0..9_u64).prop_map(|position| Record::Everybody { position: Position(position) }),
         (0..3_u8, 1..=5_u8, 0..3_u32).prop_map(|(key, state, promotion)| Record::Key {
             key: KeyId([0, 0, 0, key]),

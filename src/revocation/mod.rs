@@ -6,6 +6,7 @@
 //! | generation floor | short id, floor | its generation is below the floor |
 //! | cut-off | tag, position | it was born at or before the position |
 //! | everybody | position | it was born at or before the position |
+//! | forgotten | day, position | it ends before the day and was born at or before the position |
 //! | key | key id, state | it was sealed under a denied key (judged by the [ring](crate::KeyRing)) |
 //!
 //! There is no un-revoke: a mistake is repaired by logging in again. So adding a record never turns a
@@ -21,4 +22,4 @@ pub use freshness::{Bounds, Freshness, RoutePolicy};
 pub use list::{Denial, RevocationList};
 pub use record::{Record, Revocation};
 pub use replica::{Replica, View};
-pub use store::{Beat, Durability, Follower, Once, OnceValue, Profile, Receipt, RevocationStore};
+pub use store::{Beat, Durability, Follower, Once, OnceValue, Profile, Raised, Receipt, RevocationStore};

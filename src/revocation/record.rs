@@ -44,6 +44,26 @@ pub enum Record {
         /// Its state and promotion.
         record: KeyRecord,
     },
+    /// Records of the days before this one were dropped at this position. Sessions that end before the
+    /// day and were born by then are denied, because nobody knows any more whether they were revoked.
+    /// Such sessions are over anyway, unless a clock ran ahead when the records were dropped.
+    Forgotten {
+        /// The first day that is still remembered.
+        day: Day,
+        /// Above every session that the dropped records can have concerned.
+        position: Position,
+    },
+}
+
+impl Record {
+    /// The last day on which it can matter; none for what is kept for good.
+    #[must_use]
+    pub const fn day(&self) -> Option<Day> {
+        match self {
+            Self::Session { day, .. } | Self::Floor { day, .. } | Self::CutOff { day, .. } => Some(*day),
+            Self::Everybody { .. } | Self::Key { .. } | Self::Forgotten { .. } => None,
+        }
+    }
 }
 
 /// Something to be revoked. The store turns it into a [`Record`]: positions are its own to give.
@@ -69,7 +89,8 @@ pub enum Revocation {
     CutOff {
         /// Whose.
         tag: Tag,
-        /// The last day on which such a session could still be alive.
+        /// The last day on which such a session could still be alive, as far as the caller knows. The store
+        /// knows the longest lifetime of all the app's cookies, and raises it to that.
         day: Day,
     },
     /// All sessions that exist by now.

@@ -25,6 +25,8 @@ pub struct View {
     /// The list.
     pub list: RevocationList,
     beat: Option<LastBeat>,
+    /// The highest position that any record known here can have been published at.
+    reached: Position,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -82,39 +84,41 @@ impl Replica {
         self.view.load()
     }
 
-    /// Merges records that this process published.
-    pub fn apply(&self, records: &[Record]) {
-        self.change(|view| records.iter().fold(false, |news, record| view.list.insert(*record) | news));
+    /// Merges records that were published at a position, or by it.
+    pub fn apply(&self, records: &[Record], position: Position) {
+        self.change(|view| {
+            view.reached = view.reached.max(position);
+            records.iter().fold(false, |news, record| view.list.insert(*record) | news)
+        });
     }
 
-    /// Merges what a beat brought, which began at `began` (boot time).
+    /// Merges what a beat brought, which began `now`.
     ///
     /// Answers what the store has forgotten, to be given back before the beat is made to count by
     /// [`Replica::confirm`].
     #[must_use]
-    pub fn absorb(&self, beat: &Beat) -> Vec<Record> {
+    pub fn absorb(&self, beat: &Beat, now: Now) -> Vec<Record> {
         let mut lost = Vec::new();
         if beat.whole {
             let mut theirs = RevocationList::default();
             for record in &beat.records {
                 theirs.insert(*record);
             }
-            let mut ours = self.view.load().list.clone();
-            ours.prune(first_day(beat.clock));
-            lost = ours.records().filter(|record| theirs.insert(*record)).collect();
+            let matters = |record: &Record| record.day().is_none_or(|day| day >= remembered(now));
+            lost = self.view.load().list.records().filter(|record| matters(record) && theirs.insert(*record)).collect();
         }
-        self.apply(&beat.records);
+        self.apply(&beat.records, beat.position);
         lost
     }
 
-    /// Makes a beat count: everything that it read is in, everything that the store lacked is back.
-    pub fn confirm(&self, beat: &Beat, began: Duration) {
+    /// Makes a beat count that began `now`: everything that it read is in, everything that the store
+    /// lacked is back. Days that are over are dropped.
+    pub fn confirm(&self, beat: &Beat, now: Now) {
         let Beat { position, clock, incarnation, .. } = *beat;
         self.change(|view| {
-            if view.beat.map(|beat| first_day(beat.clock)) != Some(first_day(clock)) {
-                view.list.prune(first_day(clock));
-            }
-            view.beat = Some(LastBeat { began, position, clock, incarnation });
+            view.reached = view.reached.max(position);
+            view.list.forget(remembered(now), view.reached);
+            view.beat = Some(LastBeat { began: now.boot, position, clock, incarnation });
             true
         });
     }
@@ -128,10 +132,10 @@ impl Replica {
     }
 }
 
-/// The first day whose records are still kept. Days go an hour after their end, as in the stores: the
-/// store's clock may run ahead of this machine's, by which sessions expire.
-fn first_day(clock: Position) -> Day {
-    Seconds(clock.seconds().0.saturating_sub(3600)).day()
+/// The first day whose records are still kept: one hour of slack, for clocks that lag.
+#[must_use]
+pub fn remembered(now: Now) -> Day {
+    Seconds(now.seconds().0.saturating_sub(3600)).day()
 }
 
 #[cfg(test)]
@@ -150,24 +154,16 @@ mod tests {
     #[test]
     fn what_the_store_forgot_is_given_back_and_what_expired_is_not() {
         let replica = Replica::default();
-        replica.apply(&[session(1, 9), session(2, 9)]);
-        let mut emptied = beat(vec![session(2, 9), session(3, 9)], true);
-        assert_eq!(replica.absorb(&emptied), [session(1, 9)]);
+        replica.apply(&[session(1, 9), session(2, 9)], Position(5));
+        let at = |seconds: u32| Now { millis: u64::from(seconds) * 1000, boot: Duration::ZERO };
+        let emptied = beat(vec![session(2, 9), session(3, 9)], true);
+        assert_eq!(replica.absorb(&emptied, at(0)), [session(1, 9)]);
         assert_eq!(replica.view().list.len(), 3);
-        emptied.clock = Position(Day(9).end().0.into()).after(Duration::from_hours(24 * 365));
-        assert_eq!(replica.absorb(&emptied), []);
-        assert_eq!(replica.absorb(&beat(vec![], false)), [], "news alone prove no loss");
-    }
-
-    #[test]
-    fn a_day_is_kept_for_an_hour_after_its_end() {
-        let replica = Replica::default();
-        replica.apply(&[session(1, 9)]);
-        let at = |seconds: u32| Beat { clock: Position(u64::from(seconds) * 1000), ..beat(vec![], false) };
-        replica.confirm(&at(Day(9).end().0 + 3599), Duration::ZERO);
-        assert_eq!(replica.view().list.len(), 1);
-        replica.confirm(&at(Day(9).end().0 + 3600), Duration::ZERO);
-        assert!(replica.view().list.is_empty());
+        assert_eq!(replica.absorb(&emptied, at(Day(9).end().0 + 3599)), [session(1, 9)], "an hour of slack");
+        assert_eq!(replica.absorb(&emptied, at(Day(9).end().0 + 3600)), []);
+        assert_eq!(replica.absorb(&beat(vec![], false), at(0)), [], "news alone prove no loss");
+        replica.confirm(&emptied, at(Day(9).end().0 + 3600));
+        assert_eq!(replica.view().list.len(), 1, "all gone, but that they were there");
     }
 
     #[test]
@@ -175,7 +171,7 @@ mod tests {
         let replica = Replica::default();
         let at = |seconds| Now { millis: 0, boot: Duration::from_secs(seconds) };
         assert_eq!(replica.view().freshness(Bounds::default(), at(0)), Freshness::Joining);
-        replica.confirm(&beat(vec![], true), Duration::from_secs(10));
+        replica.confirm(&beat(vec![], true), at(10));
         assert_eq!(replica.view().freshness(Bounds::default(), at(15)), Freshness::Fresh);
         assert_eq!(replica.view().freshness(Bounds::default(), at(16)), Freshness::Stale);
         assert_eq!(replica.view().clock(at(16)), Position(6_100));

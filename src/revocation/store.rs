@@ -7,8 +7,8 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::id::Incarnation;
-use crate::time::{Position, Seconds};
+use crate::id::{Incarnation, ShortId};
+use crate::time::{Day, Position, Seconds};
 use crate::wire::Suite;
 
 use super::record::{Record, Revocation};
@@ -32,6 +32,11 @@ pub trait RevocationStore: Send + Sync + 'static {
 
     /// Adds revocations, all or none, at one new position.
     fn publish<'a>(&'a self, revocations: &'a [Revocation]) -> StoreFuture<'a, Receipt>;
+
+    /// Raises a session's generation floor, unless it is as high already: then somebody else was first.
+    ///
+    /// Of several callers that want the same floor exactly one is told [`Raised::Done`].
+    fn raise(&self, id: ShortId, floor: u32, day: Day) -> StoreFuture<'_, Raised>;
 
     /// Gives back records that the store may have lost; known ones do no harm. From then on it gives out
     /// positions above `above` only, and above those of the records.
@@ -127,6 +132,15 @@ pub struct Receipt {
     pub position: Position,
     /// The records as they stand in the list.
     pub records: Vec<Record>,
+}
+
+/// What came of raising a floor.
+#[derive(Clone, Debug)]
+pub enum Raised {
+    /// It is raised now.
+    Done(Receipt),
+    /// It had been raised before, to this.
+    Behind(Record),
 }
 
 /// A one-time value that is to be spent.

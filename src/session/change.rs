@@ -9,7 +9,9 @@
 //! ```
 
 use std::borrow::Cow;
+use std::fmt;
 
+use super::extras::Extras;
 use super::{Identity, Payload, Session};
 use crate::claims::{Claims, Tags};
 use crate::error::Error;
@@ -21,7 +23,7 @@ use crate::time::{Position, Seconds};
 use crate::verdict::Verdict;
 
 /// What the response has to carry.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[must_use]
 pub enum Stamp {
     /// No cookie. The session was read, so the response varies by `Cookie`.
@@ -30,6 +32,17 @@ pub enum Stamp {
     SetCookie(Vec<String>),
     /// 503 with `Retry-After`, and no cookie: the list is out of reach, the client keeps what it has.
     Unavailable,
+}
+
+impl fmt::Debug for Stamp {
+    /// Never shows the cookie: whoever has it is the user.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("Nothing"),
+            Self::SetCookie(lines) => write!(f, "SetCookie({} lines)", lines.len()),
+            Self::Unavailable => f.write_str("Unavailable"),
+        }
+    }
 }
 
 impl<T: Payload> Session<T> {
@@ -58,7 +71,7 @@ impl<T: Payload> Session<T> {
         if let Some(identity) = self.identity_to_write(payload.changed, now)? {
             // Ours is written, not removed; copies elsewhere still go.
             lines.drain(..1.min(lines.len()));
-            lines.push(self.write(identity, &self.extras.encode()?, &payload.bytes, now)?);
+            lines.push(self.write(identity, &self.extras.encode()?, &payload.bytes, &self.value, now)?);
         }
         Ok(if lines.is_empty() { Stamp::Nothing } else { Stamp::SetCookie(lines) })
     }
@@ -109,7 +122,21 @@ impl<T: Payload> Session<T> {
         Ok(Identity { id: SessionId(random::kernel()?), claims })
     }
 
-    fn write(&self, identity: Identity, extras: &[u8], payload: &[u8], now: Seconds) -> Result<String, Error> {
+    /// Refuses what could not be written at the end, while nothing has happened yet.
+    pub(super) fn must_fit(&self, identity: Identity, extras: &Extras, value: &T) -> Result<(), Error> {
+        let mut payload = Vec::with_capacity(512);
+        payload::encode(self.core.config.suite(), value, &mut payload)?;
+        self.write(identity, &extras.encode()?, &payload, value, self.core.now().seconds()).map(drop)
+    }
+
+    fn write(
+        &self,
+        identity: Identity,
+        extras: &[u8],
+        payload: &[u8],
+        value: &T,
+        now: Seconds,
+    ) -> Result<String, Error> {
         let (config, ring) = (&self.core.config, self.core.ring.load());
         let key = ring.sealing().ok_or_else(|| {
             Error::key(
@@ -117,7 +144,9 @@ impl<T: Payload> Session<T> {
                 "Make one with `sealjar keys new`",
             )
         })?;
-        let claims = Claims { sealed_at: now, schema: config.schema(), ..identity.claims };
+        // Bytes that are passed on unread keep the schema that they were written with.
+        let schema = if self.touched { config.schema() } else { identity.claims.schema };
+        let claims = Claims { sealed_at: now, schema, ..identity.claims };
         let content = Content { session: identity.id, claims: &claims, extras, payload };
         let sealed = seal::seal(config.suite(), content, key, config.binding());
         let characters = config.cookie().characters(sealed.as_ref().map_or(payload.len() * 4 / 3, String::len));
@@ -125,11 +154,9 @@ impl<T: Payload> Session<T> {
             Ok(value) if characters <= config.cookie().limit() => {
                 Ok(config.cookie().set(value, now.until(claims.expires)))
             }
-            _ => Err(Error::TooLarge {
-                characters,
-                limit: config.cookie().limit(),
-                heaviest: payload::heaviest(&self.value),
-            }),
+            _ => {
+                Err(Error::TooLarge { characters, limit: config.cookie().limit(), heaviest: payload::heaviest(value) })
+            }
         }
     }
 

@@ -47,12 +47,40 @@ impl<A> Taken<A> {
     /// A stable name, `snake_case`.
     #[must_use]
     pub const fn code(&self) -> &'static str {
+        self.words().0
+    }
+
+    /// The likely cause, one sentence.
+    #[must_use]
+    pub const fn cause(&self) -> &'static str {
+        self.words().1
+    }
+
+    /// What to do about it, one sentence.
+    #[must_use]
+    pub const fn fix(&self) -> &'static str {
+        self.words().2
+    }
+
+    const fn words(&self) -> (&'static str, &'static str, &'static str) {
         match self {
-            Self::First(_) => "first",
-            Self::Absent => "absent",
-            Self::Spent => "spent",
-            Self::Expired => "expired",
-            Self::Foreign => "foreign",
+            Self::First(_) => ("first", "The value was taken for the first time.", "Nothing to do."),
+            Self::Absent => (
+                "absent",
+                "This session holds no such value: none was offered to it, or its cookie is not the one that came with the offer.",
+                "Ask for a new one, and send the cookie back that comes with it.",
+            ),
+            Self::Spent => (
+                "spent",
+                "The value was taken before; this is an older copy of the cookie.",
+                "Ask for a new one; each can be used once.",
+            ),
+            Self::Expired => ("expired", "The value was offered too long ago.", "Ask for a new one and be quicker."),
+            Self::Foreign => (
+                "foreign",
+                "The revocation list was made anew since the value was offered, so nobody knows whether it was taken.",
+                "Ask for a new one.",
+            ),
         }
     }
 }
@@ -118,9 +146,13 @@ impl Extras {
         std::mem::take(&mut self.flashes)
     }
 
-    pub(super) fn forget_once(&mut self) {
-        self.changed |= !self.once.is_empty();
-        self.once.clear();
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.once.iter().any(|offer| offer.name == name)
+    }
+
+    /// The same without values that were offered to whoever this was before.
+    pub(super) fn without_once(&self) -> Self {
+        Self { once: Vec::new(), flashes: self.flashes.clone(), changed: self.changed || !self.once.is_empty() }
     }
 
     pub(super) fn offer<A: Serialize>(

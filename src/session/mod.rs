@@ -39,7 +39,8 @@ impl<T: Serialize + DeserializeOwned + Default + Send + Sync + 'static> Payload 
 ///
 /// It is always there: when the cookie was missing or refused, it holds `T::default()` and
 /// [`Session::verdict`] says why. Changes reach the browser when the session stamps the reply; a
-/// changed session that is dropped without doing so says that loudly in the log.
+/// changed session that is dropped without doing so says that loudly in the log. Stamp the replies of
+/// pages that only read, too: that is how use is recorded against the idle lifetime.
 ///
 /// ```
 /// # use sealjar::{Session, Verdict};
@@ -62,6 +63,9 @@ pub struct Session<T: Payload> {
     verdict: Verdict,
     /// The cookie as it came, when it was good.
     kept: Option<Opened>,
+    /// Sessions that were not opened for the app, and are as good as ever elsewhere: one of another type,
+    /// or several under one name. Nothing of them is shown, and logging out ends them too.
+    aside: Vec<Opened>,
     /// Who this session is from now on: as kept, or new since login.
     identity: Option<Identity>,
     extras: Extras,
@@ -91,25 +95,27 @@ struct Identity {
 impl<T: Payload> Session<T> {
     /// A live session.
     pub(crate) fn live(core: Arc<Core>, opened: Opened, value: T, request: Request<'_>) -> Self {
-        let identity = Identity { id: opened.session, claims: opened.claims };
-        let extras = Extras::decode(opened.extras());
-        let mut session = Self::empty(core, Verdict::Live, request);
-        session.value = value;
-        session.identity = Some(identity);
-        session.extras = extras;
-        session.kept = Some(opened);
+        Self::new(core, Verdict::Live, Some(opened), value, request)
+    }
+
+    /// No session, and why, with the sessions whose seal held.
+    pub(crate) fn refused(core: Arc<Core>, verdict: Verdict, opened: Vec<Opened>, request: Request<'_>) -> Self {
+        let mut session = Self::new(core, verdict, None, T::default(), request);
+        if matches!(verdict, Verdict::Undecodable | Verdict::Duplicate) {
+            session.aside = opened;
+        }
         session
     }
 
-    /// No session, and why.
-    pub(crate) fn empty(core: Arc<Core>, verdict: Verdict, request: Request<'_>) -> Self {
+    fn new(core: Arc<Core>, verdict: Verdict, kept: Option<Opened>, value: T, request: Request<'_>) -> Self {
         Self {
             core,
-            value: T::default(),
+            value,
             verdict,
-            kept: None,
-            identity: None,
-            extras: Extras::default(),
+            identity: kept.as_ref().map(|opened| Identity { id: opened.session, claims: opened.claims }),
+            extras: kept.as_ref().map(|opened| Extras::decode(opened.extras())).unwrap_or_default(),
+            kept,
+            aside: Vec::new(),
             touched: false,
             ended: false,
             stamped: false,
@@ -159,6 +165,18 @@ impl<T: Payload> Session<T> {
         self.identity.map(|identity| identity.claims.expires)
     }
 
+    /// How long the session lasts if it is not used again; zero while there is none.
+    ///
+    /// A reply that refreshes the cookie sets it back to the whole idle lifetime, or to what the absolute
+    /// one leaves.
+    #[must_use]
+    pub fn idle_left(&self) -> Duration {
+        self.identity.map_or(Duration::ZERO, |Identity { claims, .. }| {
+            let end = claims.sealed_at.after(self.core.config.idle()).min(claims.expires);
+            self.core.now().seconds().until(end)
+        })
+    }
+
     /// Whether the user proved who they are within the last `span`: for pages that want a recent login.
     #[must_use]
     pub fn authenticated_within(&self, span: Duration) -> bool {
@@ -181,17 +199,16 @@ impl<T: Payload> Session<T> {
     pub async fn login(&mut self, login: impl Into<Login>, value: T) -> Result<Durability, Error> {
         self.writable()?;
         let tags = login.into().tags(&self.core)?;
-        let old = self.kept.as_ref().filter(|old| old.claims.tags.subject.is_some());
-        let durability =
-            match old.map(|old| Revocation::Session { id: old.session.short(), day: old.claims.expires.day() }) {
-                Some(revocation) => self.core.publish(&[revocation]).await?.durability,
-                None => Durability::InForce,
-            };
-        let born = self.core.born(&tags).await?;
-        let mut identity = self.new_identity(born)?;
+        let mut identity = self.new_identity(self.core.born(&tags).await?)?;
         identity.claims.tags = tags;
+        let extras = self.extras.without_once();
+        // Before anything is revoked: a session that does not fit must not cost the one that is there.
+        self.must_fit(identity, &extras, &value)?;
+        let had_subject = |old: &&Opened| old.claims.tags.subject.is_some();
+        let revocations: Vec<_> = self.sealed().filter(had_subject).map(end_of).collect();
+        let durability = self.publish(&revocations).await?;
         self.identity = Some(identity);
-        self.extras.forget_once();
+        self.extras = extras;
         self.ended = false;
         self.set(value);
         Ok(durability)
@@ -201,46 +218,62 @@ impl<T: Payload> Session<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Store`] when the list cannot be written: the cookie is removed all the same, but a
-    /// copy of it would still work. Say so to the user, or let them try again.
+    /// [`Error::Store`] when the list cannot be written, [`Error::Key`] when the cookie names a key that is not
+    /// here. The cookie is removed all the same, but a copy of it may still work until it expires or an
+    /// operator revokes it: say so to the user.
     pub async fn logout(&mut self) -> Result<Durability, Error> {
         self.writable()?;
+        let revocations: Vec<_> = self.sealed().map(end_of).collect();
         self.end();
-        self.revoke(|old| Revocation::Session { id: old.session.short(), day: old.claims.expires.day() }).await
+        if revocations.is_empty() && matches!(self.verdict, Verdict::UnknownKey | Verdict::TooLarge) {
+            return Err(Error::key(
+                format!("the session cannot be revoked, because its cookie was not read ({})", self.verdict),
+                "Its cookie is removed; revoke the user's sessions if a copy may be about",
+            ));
+        }
+        self.publish(&revocations).await
     }
 
     /// Ends every session of this session's subject, on every device. Later logins are not touched.
     ///
-    /// For a visitor, who has no subject, it is [`Session::logout`].
+    /// After [`Session::login`] in the same request it is the new subject's sessions: what a reset of a
+    /// password wants. For a visitor, who has no subject, it is [`Session::logout`].
     ///
     /// # Errors
     ///
     /// As [`Session::logout`].
     pub async fn logout_everywhere(&mut self) -> Result<Durability, Error> {
-        let Some(subject) = self.kept.as_ref().and_then(|old| old.claims.tags.subject) else {
-            return self.logout().await;
-        };
+        let of_identity = self.identity.map(|identity| identity.claims.tags);
+        let undecodable = self.aside.first().filter(|_| self.verdict == Verdict::Undecodable);
+        let tags = of_identity.or(undecodable.map(|opened| opened.claims.tags));
+        let Some(tag) = tags.and_then(|tags| tags.subject) else { return self.logout().await };
         self.writable()?;
-        self.end();
+        let others = self.sealed().filter(|old| old.claims.tags.subject != Some(tag)).map(end_of);
         let day = self.core.last_day();
-        self.revoke(|_| Revocation::CutOff { tag: subject, day }).await
+        let revocations: Vec<_> = others.chain([Revocation::CutOff { tag, day }]).collect();
+        self.end();
+        self.publish(&revocations).await
     }
 
     /// Changes the session so that no older copy of its cookie restores what was there: for rights that
     /// are taken away and for things that are spent. Call it *before* acting on the change.
     ///
+    /// Of two requests that do so at once one is told [`Error::Superseded`], and nothing is changed for it.
     /// A client that misses the response, or that had another request under way, must log in again.
     ///
     /// # Errors
     ///
     /// [`Error::Store`] when the list cannot be written; the session is then unchanged.
+    /// [`Error::Superseded`] when this copy is not the newest any more; the session is then empty.
     pub async fn reduce<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> Result<R, Error> {
         self.writable()?;
-        if let (Some(identity), Some(_)) = (&mut self.identity, &self.kept) {
+        if let (Some(identity), Some(_)) = (self.identity, &self.kept) {
             let floor = identity.claims.generation.saturating_add(1);
             let (id, day) = (identity.id.short(), identity.claims.expires.day());
-            self.core.publish(&[Revocation::Floor { id, floor, day }]).await?;
-            identity.claims.generation = floor;
+            if !self.core.raise(id, floor, day).await? {
+                return Err(self.supersede());
+            }
+            self.identity = Some(Identity { claims: Claims { generation: floor, ..identity.claims }, ..identity });
         }
         Ok(self.update(change))
     }
@@ -269,6 +302,13 @@ impl<T: Payload> Session<T> {
         self.extras.offer(&self.core, name, value, lifetime)
     }
 
+    /// Whether this copy of the session holds a one-time value of that name. It may have been taken from
+    /// another copy; only taking it tells.
+    #[must_use]
+    pub fn has_once(&self, name: &str) -> bool {
+        self.extras.has(name)
+    }
+
     /// Takes a one-time value: the first call anywhere gets it, every other copy of the cookie gets nothing.
     ///
     /// It is spent by this call, before the caller has looked at it. Where the effect is a database
@@ -282,10 +322,32 @@ impl<T: Payload> Session<T> {
         self.extras.take(&self.core, name).await
     }
 
-    async fn revoke(&mut self, revocation: impl FnOnce(&Opened) -> Revocation) -> Result<Durability, Error> {
-        // A session that was never sealed has no copies: nobody can come back with one.
-        let Some(old) = &self.kept else { return Ok(Durability::InForce) };
-        Ok(self.core.publish(&[revocation(old)]).await?.durability)
+    /// Ends the use of a session that was only looked at: nothing is written, changes are lost on purpose.
+    pub fn discard(mut self) {
+        self.stamped = true;
+    }
+
+    /// What came in sealed: a copy of it can come again.
+    fn sealed(&self) -> impl Iterator<Item = &Opened> {
+        self.kept.iter().chain(&self.aside)
+    }
+
+    /// A session that was never sealed has no copies: nobody can come back with one.
+    async fn publish(&self, revocations: &[Revocation]) -> Result<Durability, Error> {
+        if revocations.is_empty() {
+            return Ok(Durability::InForce);
+        }
+        Ok(self.core.publish(revocations).await?.durability)
+    }
+
+    /// Another request was first: this copy is an older one now, and holds nothing any more.
+    fn supersede(&mut self) -> Error {
+        self.end();
+        self.ended = false;
+        self.touched = false;
+        self.kept = None;
+        self.verdict = Verdict::Superseded;
+        Error::Superseded
     }
 
     fn end(&mut self) {
@@ -307,6 +369,11 @@ impl<T: Payload> Session<T> {
             source: None,
         })
     }
+}
+
+/// The end of one session, by its id.
+const fn end_of(old: &Opened) -> Revocation {
+    Revocation::Session { id: old.session.short(), day: old.claims.expires.day() }
 }
 
 impl<T: Payload> fmt::Debug for Session<T> {

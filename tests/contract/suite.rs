@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sealjar::id::{Incarnation, KeyId, ShortId, Tag};
 use sealjar::revocation::{
-    Beat, Durability, Follower, Once, OnceValue, Profile, Record, Revocation, RevocationList, RevocationStore,
+    Beat, Durability, Follower, Once, OnceValue, Profile, Raised, Record, Revocation, RevocationList, RevocationStore,
 };
 use sealjar::rotation::{KeyRecord, KeyState};
 use sealjar::time::{Clock, Day, Position, Seconds, days, hours, minutes};
@@ -44,6 +44,9 @@ macro_rules! contract {
             positions_do_not_go_back_with_the_clock
             a_publication_is_above_every_stamp_and_beat_before_it
             order_and_repetition_do_not_matter
+            of_several_who_raise_a_floor_to_the_same_one_does
+            a_cut_off_is_kept_as_long_as_the_longest_session
+            what_was_forgotten_is_taken_back_too
             records_that_are_given_back_are_seen_and_positions_stay_above
             giving_back_what_is_known_does_no_harm
             a_one_time_value_has_one_winner
@@ -231,6 +234,66 @@ pub async fn order_and_repetition_do_not_matter<B: Backend>() {
     };
     let backwards: Vec<_> = wishes.iter().rev().copied().collect();
     assert_eq!(list(&wishes).await, list(&backwards).await);
+}
+
+pub async fn of_several_who_raise_a_floor_to_the_same_one_does<B: Backend>() {
+    let backend = B::new(false).await;
+    let handles = [backend.handle().await, backend.handle().await];
+    // Other sessions' floors are not this one's, wherever their bytes lie.
+    for (id, floor) in [(1_u64 << 32, 9), (1, u32::MAX), (0, 1)] {
+        handles[0].raise(ShortId(id), floor, today()).await.unwrap();
+    }
+    for floor in [1, 2, 7] {
+        let tasks: Vec<_> = (0..8)
+            .map(|task| {
+                let store = handles[task % 2].clone();
+                tokio::spawn(async move { store.raise(ShortId(5), floor, today()).await.unwrap() })
+            })
+            .collect();
+        let mut done = 0;
+        let record = Record::Floor { id: ShortId(5), floor, day: today() };
+        for task in tasks {
+            match task.await.unwrap() {
+                Raised::Done(receipt) => {
+                    done += 1;
+                    assert_eq!(receipt.records, [record]);
+                }
+                Raised::Behind(known) => assert_eq!(known, record),
+            }
+        }
+        assert_eq!(done, 1);
+    }
+    let Raised::Behind(known) = handles[0].raise(ShortId(5), 3, today()).await.unwrap() else { panic!() };
+    assert_eq!(known, Record::Floor { id: ShortId(5), floor: 7, day: today() });
+    assert!(beat(&mut handles[1].follower()).await.records.contains(&known));
+}
+
+pub async fn a_cut_off_is_kept_as_long_as_the_longest_session<B: Backend>() {
+    let backend = B::new(false).await;
+    let store = backend.handle().await;
+    let profile = |cookie: &str, longest| Profile {
+        cookie: cookie.to_owned(),
+        suite: Suite::Encrypted,
+        idle: minutes(30),
+        absolute: hours(1),
+        longest,
+    };
+    store.announce(&profile("short", hours(1))).await.unwrap();
+    store.announce(&profile("long", days(30))).await.unwrap();
+    let receipt = store.publish(&[Revocation::CutOff { tag: Tag(1), day: today() }]).await.unwrap();
+    let [Record::CutOff { day, .. }] = receipt.records[..] else { panic!("{:?}", receipt.records) };
+    assert_eq!(day, NOW.after(days(30)).day());
+    let records = beat(&mut backend.handle().await.follower()).await.records;
+    assert_eq!(records, receipt.records);
+}
+
+pub async fn what_was_forgotten_is_taken_back_too<B: Backend>() {
+    let backend = B::new(false).await;
+    let store = backend.handle().await;
+    let start = beat(&mut store.follower()).await.position;
+    let forgotten = Record::Forgotten { day: today(), position: start };
+    store.restore(vec![forgotten], start).await.unwrap();
+    assert_eq!(beat(&mut backend.handle().await.follower()).await.records, [forgotten]);
 }
 
 pub async fn records_that_are_given_back_are_seen_and_positions_stay_above<B: Backend>() {

@@ -146,6 +146,11 @@ impl Example {
         Self::start_in(self.name, self.home)
     }
 
+    /// The folder with its keys and its list.
+    pub fn home(&self) -> PathBuf {
+        self.home.path().join("home")
+    }
+
     /// What the operator reads.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.home.path().join("log")).expect("a log")
@@ -217,6 +222,18 @@ impl Answer {
 
     pub fn verdict(&self) -> &str {
         self.json["verdict"].as_str().unwrap_or_else(|| panic!("no verdict in {} {}", self.status, self.text))
+    }
+}
+
+/// Tries until it works.
+pub fn eventually<T>(what: &str, mut attempt: impl FnMut() -> Result<T, String>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match attempt() {
+            Ok(done) => return done,
+            Err(error) if Instant::now() > deadline => panic!("could not {what}: {error}"),
+            Err(_) => std::thread::sleep(Duration::from_millis(50)),
+        }
     }
 }
 

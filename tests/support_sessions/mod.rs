@@ -47,6 +47,11 @@ impl Home {
         self.builder().start().await.unwrap()
     }
 
+    /// Another process, whose clock stands elsewhere.
+    pub async fn start_at(&self, now: Seconds) -> Sessions<Visitor> {
+        self.builder().clock(Clock::manual(ManualClock::at(now))).start().await.unwrap()
+    }
+
     /// Moves the clock, and waits until the list has been read at the new time.
     pub async fn advance<T: Payload>(&self, span: Duration, sessions: &Sessions<T>) {
         self.hand.advance(span);

@@ -235,7 +235,7 @@ impl Case {
 
     pub fn replica(&self) -> Replica {
         let replica = Replica::default();
-        replica.apply(&self.records);
+        replica.apply(&self.records, Position(0));
         if let List::Read { clock, age } = self.list {
             let beat = Beat {
                 incarnation: Incarnation(1),
@@ -245,8 +245,8 @@ impl Case {
                 whole: true,
                 healed: true,
             };
-            let began = BOOT.checked_sub(Duration::from_secs(age)).expect("an age below the time since boot");
-            replica.confirm(&beat, began);
+            let boot = BOOT.checked_sub(Duration::from_secs(age)).expect("an age below the time since boot");
+            replica.confirm(&beat, Now { boot, ..self.clock() });
         }
         replica
     }
@@ -309,6 +309,9 @@ fn record(words: &[&str]) -> Option<Record> {
             Record::CutOff { tag: tag(hex)?, position: Position(position.parse().ok()?), day: day(last)? }
         }
         ["all", position] => Record::Everybody { position: Position(position.parse().ok()?) },
+        ["forgotten", first, position] => {
+            Record::Forgotten { day: day(first)?, position: Position(position.parse().ok()?) }
+        }
         _ => return None,
     })
 }
@@ -319,6 +322,7 @@ fn record_text(record: &Record) -> String {
         Record::Floor { id, floor, day } => format!("floor {id} {floor} {day}"),
         Record::CutOff { tag, position, day } => format!("tag {:016x} {} {day}", tag.0, position.0),
         Record::Everybody { position } => format!("all {}", position.0),
+        Record::Forgotten { day, position } => format!("forgotten {day} {}", position.0),
         Record::Key { .. } => unreachable!("key records stand in lines of their own"),
     }
 }

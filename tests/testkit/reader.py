@@ -173,7 +173,10 @@ class Opened:
         for kind, tag in claims.tags:
             if any(r[:2] == ["tag", tag] and claims.born <= int(r[2]) for r in records):
                 return f"revoked_{kind}"
-        return "revoked_all" if any(r[0] == "all" and claims.born <= int(r[1]) for r in records) else None
+        if any(r[0] == "all" and claims.born <= int(r[1]) for r in records):
+            return "revoked_all"
+        forgotten = any(r[0] == "forgotten" and day < r[1] and claims.born <= int(r[2]) for r in records)
+        return "absolute_expired" if forgotten else None
 
 
 # Payloads
@@ -186,7 +189,7 @@ def msgpack(data):
 
 
 def unpack(data, at, depth):
-    require(at < len(data) and depth < MAX_DEPTH, "undecodable")
+    require(at < len(data), "undecodable")
     byte, at = data[at], at + 1
     fixed = {0xC0: None, 0xC2: False, 0xC3: True}
     numbers = {0xCA: ">f", 0xCB: ">d", 0xCC: ">B", 0xCD: ">H", 0xCE: ">I", 0xCF: ">Q"}
@@ -210,6 +213,7 @@ def unpack(data, at, depth):
     if kind == "text":
         require(at + length <= len(data), "undecodable")
         return data[at : at + length].decode(), at + length
+    require(depth < MAX_DEPTH, "undecodable")
     members = []
     for _ in range(length * (2 if kind == "map" else 1)):
         member, at = unpack(data, at, depth + 1)
@@ -254,10 +258,10 @@ def candidates(case):
         require(size <= 64 * 1024, "too_large")
         for pair in field.split(b";"):
             pairs += 1
-            require(pairs <= 150, "too_large")
+            require(pairs <= 512, "too_large")
             pair = pair.strip(b" \t")
             if pair.startswith(name):
-                require(len(found) < 4, "duplicate")
+                require(len(found) < 16, "duplicate")
                 found.append(pair.removeprefix(name).strip(b" \t"))
     require(found, "no_cookie")
     return found

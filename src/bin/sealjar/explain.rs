@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use sealjar::Error;
 use sealjar::config::{Config, PROPAGATION};
 use sealjar::explain::{Explanation, explain, in_words};
 use sealjar::ring::{KeyRing, RingKey};
+use sealjar::{Error, Verdict};
 use serde_json::json;
 
 use crate::output::Output;
@@ -50,15 +50,28 @@ fn best(text: &str, place: &Place, list: &List) -> Result<Explanation, Error> {
     let ring = KeyRing::assemble(keys, view.list.rotation().clone(), list.now.seconds(), PROPAGATION);
     let mut best: Option<Explanation> = None;
     for profile in &list.profiles {
-        let next = explain(text, &Config::of_profile(app, profile)?, &ring, &view, list.now);
-        if best.as_ref().is_none_or(|best| reach(best) < reach(&next)) {
-            best = Some(next);
+        let config = Config::of_profile(app, profile)?;
+        for line in cookie_lines(text) {
+            let next = explain(line, &config, &ring, &view, list.now);
+            if best.as_ref().is_none_or(|best| reach(best) < reach(&next)) {
+                best = Some(next);
+            }
         }
     }
     best.ok_or_else(|| Error::Config {
         problem: format!("no app has announced a cookie in {} yet", list.store.describe()).into(),
         fix: "Start the app once on this list; it says then how its cookie is named and how long it lives".into(),
     })
+}
+
+/// The lines of a pasted request or response that carry cookies; without any, all of the text.
+fn cookie_lines(text: &str) -> Vec<&str> {
+    let is_cookie = |line: &&str| {
+        let name = line.split(':').next().unwrap_or_default().trim();
+        line.contains(':') && (name.eq_ignore_ascii_case("cookie") || name.eq_ignore_ascii_case("set-cookie"))
+    };
+    let lines: Vec<_> = text.lines().filter(is_cookie).collect();
+    if lines.is_empty() { vec![text] } else { lines }
 }
 
 fn reach(explanation: &Explanation) -> usize {
@@ -84,9 +97,14 @@ fn in_text(explanation: &Explanation, output: &Output) -> String {
     let mut line = |name: &str, value: &str| {
         let _ = writeln!(text, "  {name:<14} {value}");
     };
-    line("cause", verdict.cause());
-    line("fix", verdict.fix());
-    line("cookie", &explanation.cookie);
+    if verdict == Verdict::NoCookie {
+        line("cause", &format!("What was pasted holds no cookie named {}.", explanation.cookie));
+        line("fix", "Paste the Cookie: line of the request; if it has another cookie of yours, check --home.");
+    } else {
+        line("cause", verdict.cause());
+        line("fix", verdict.fix());
+        line("cookie", &explanation.cookie);
+    }
     if let Some(characters) = explanation.characters {
         line("size", &format!("{characters} of 4096 characters"));
     }

@@ -87,7 +87,7 @@ async fn list(folder: &KeyFolder, place: &Place, output: &Output) -> Result<Exit
         (id.to_string(), created, in_words(created.until(now)), rotation.state(id).name(), role(id))
     });
     let rows: Vec<_> = rows.collect();
-    let refused: Vec<_> = contents.refused.iter().map(ToString::to_string).collect();
+    let refused: Vec<_> = contents.refused.iter().map(|refused| refused.error.to_string()).collect();
     let as_json = rows.iter().map(|(id, created, _, state, role)| {
         json!({ "key": id, "created": created.0, "age_seconds": created.until(now).as_secs(), "state": state, "role": role })
     });

@@ -54,7 +54,17 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let Arguments { place, json, command } = Arguments::parse();
+    let Arguments { place, json, command } = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        // Who asked for JSON gets it for this error too; help and version stay text.
+        Err(error) if error.use_stderr() && std::env::args().any(|argument| argument == "--json") => {
+            let problem = error.render().to_string();
+            let fix = "See `sealjar --help`";
+            Output::new(true).error(&Error::Usage { problem: problem.trim().to_owned().into(), fix: fix.into() });
+            return ExitCode::from(2);
+        }
+        Err(error) => error.exit(),
+    };
     let output = Output::new(json);
     // A single thread, with SQLite beside it: a command is one conversation.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

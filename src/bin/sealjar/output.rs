@@ -1,6 +1,6 @@
 //! Text for people, JSON for programs, colour only on a terminal.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
 
 use sealjar::Error;
 use serde_json::{Value, json};
@@ -20,7 +20,12 @@ impl Output {
     /// Prints one answer in the form that was asked for. A reader that hangs up early is no error.
     pub fn answer(&self, value: &Value, text: impl FnOnce() -> String) {
         let text = if self.json { format!("{value:#}") } else { text() };
-        let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
+        if let Err(error) = writeln!(std::io::stdout(), "{}", text.trim_end())
+            && error.kind() != ErrorKind::BrokenPipe
+        {
+            eprintln!("sealjar: what was to be printed is lost ({error}); it was done all the same");
+            std::process::exit(4);
+        }
     }
 
     /// On standard error; the sentence says what to do.

@@ -48,13 +48,19 @@ impl Place {
 
     /// Opens the list, which a running app may be using, and reads it.
     pub async fn open(&self) -> Result<List, Error> {
+        if let Some(home) = self.home.as_ref().filter(|home| !home.is_dir()) {
+            return Err(Error::Config {
+                problem: format!("the home {} is not a folder that is there", home.display()).into(),
+                fix: "Check --home and SEALJAR_HOME: it is the folder that the app was given".into(),
+            });
+        }
         let key = self.folder().list_key()?;
         let clock = Clock::system();
         let (store, app) = match self.list()? {
             ListPlace::Sqlite(path) => self.open_file(&path, &key, &clock)?,
             place @ ListPlace::Redis(_) => {
                 let app = self.app()?;
-                let opening = Opening { app, list_key: &key, had_keys: true, create: false, clock: &clock };
+                let opening = Opening { app, list_key: &key, create: false, clock: &clock };
                 (place.open(&opening).await?, app.to_owned())
             }
         };
@@ -62,8 +68,8 @@ impl Place {
         let (now, replica) = (clock.now(), Replica::default());
         let beat = store.follower().beat(false).await?;
         // A replica that knew nothing before has nothing to give back.
-        let _ = replica.absorb(&beat);
-        replica.confirm(&beat, now.boot);
+        let _ = replica.absorb(&beat, now);
+        replica.confirm(&beat, now);
         Ok(List { store, app, key, profiles, now, replica })
     }
 

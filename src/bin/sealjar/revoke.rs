@@ -7,7 +7,7 @@ use clap::Subcommand;
 use sealjar::Error;
 use sealjar::id::{Handle, ShortId, TagKind};
 use sealjar::revocation::{Record, Revocation};
-use sealjar::time::Day;
+use sealjar::time::{Day, Now, Position};
 use serde_json::{Value, json};
 
 use crate::output::Output;
@@ -38,7 +38,7 @@ impl Revoke {
             Self::Session { handle } => Some(SessionName::parse(handle)?),
             Self::All { yes: false } if !confirmed() => {
                 eprintln!("Nothing was revoked.");
-                return Ok(ExitCode::SUCCESS);
+                return Ok(ExitCode::from(2));
             }
             _ => None,
         };
@@ -51,9 +51,12 @@ impl Revoke {
             Self::All { .. } => ("all", vec![Revocation::Everybody]),
         };
         let receipt = list.store.publish(&revocations).await?;
-        let (at, within) = (receipt.position.seconds().to_string(), list.store.beat_interval());
+        let (app, within) = (&list.app, list.store.beat_interval());
+        let at = as_of(receipt.position, list.now);
         let value = json!({
+            "app": app,
             "scope": scope,
+            "as_of": at,
             "durability": receipt.durability.name(),
             "position": receipt.position.0,
             "records": receipt.records.len(),
@@ -61,7 +64,7 @@ impl Revoke {
         });
         output.answer(&value, || {
             format!(
-                "{} {scope}, as of {at}: {} in {}.\nApps that are running on it apply it within {} ms.",
+                "{} {scope} in the app {app}, as of {at}: {} in {}.\nRunning apps that can read it apply it within {} ms.",
                 output.bold("Revoked"),
                 receipt.durability,
                 list.store.describe(),
@@ -81,6 +84,11 @@ fn confirmed() -> bool {
     eprint!("This logs everybody out, and there is no way back. Type yes to go on: ");
     let mut answer = String::new();
     stdin.read_line(&mut answer).is_ok() && answer.trim() == "yes"
+}
+
+/// Positions run ahead of the clock for a minute after a list was made; people want to know when it was.
+fn as_of(position: Position, now: Now) -> String {
+    position.seconds().min(now.seconds()).to_string()
 }
 
 enum SessionName {
@@ -137,7 +145,7 @@ impl Revocations {
         let view = list.view();
         let total = view.list.len();
         let limit = if limit == 0 { usize::MAX } else { limit };
-        let rows: Vec<_> = view.list.records().take(limit).map(Row::of).collect();
+        let rows: Vec<_> = view.list.records().take(limit).map(|record| Row::of(record, list.now)).collect();
         let value = json!({ "total": total, "revocations": rows.iter().map(Row::json).collect::<Vec<_>>() });
         output.answer(&value, || {
             if rows.is_empty() {
@@ -163,7 +171,7 @@ struct Row {
 }
 
 impl Row {
-    fn of(record: Record) -> Self {
+    fn of(record: Record, now: Now) -> Self {
         let row = |scope, what, as_of, until: Option<Day>| Self {
             scope,
             what,
@@ -175,14 +183,12 @@ impl Row {
             Record::Floor { id, floor, day } => {
                 row("generation floor", format!("{}, below {floor}", Handle { id, day }), None, Some(day))
             }
-            Record::CutOff { tag, position, day } => row(
-                "subject, tenant or label",
-                format!("{:016x}", tag.0),
-                Some(position.seconds().to_string()),
-                Some(day),
-            ),
-            Record::Everybody { position } => {
-                row("all", "everybody".into(), Some(position.seconds().to_string()), None)
+            Record::CutOff { tag, position, day } => {
+                row("subject, tenant or label", format!("{:016x}", tag.0), Some(as_of(position, now)), Some(day))
+            }
+            Record::Everybody { position } => row("all", "everybody".into(), Some(as_of(position, now)), None),
+            Record::Forgotten { day, position } => {
+                row("forgotten", format!("what ended before {day}"), Some(as_of(position, now)), None)
             }
             Record::Key { key, record } => row("key", format!("{key} {}", record.state), None, None),
         }

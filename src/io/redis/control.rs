@@ -3,12 +3,14 @@
 //! ```text
 //!  list              fingerprint of the list key │ mac 16
 //!  everybody         position 8                  │ mac 16
+//!  forgotten         day 8, position 8           │ mac 16
 //!  key:<id>          state 1, promotion 4        │ mac 16
 //!  cookie:<name>     suite 1, idle 8, absolute 8, longest 8 (milliseconds) │ mac 16
 //! ```
 //!
 //! Fields merge by maximum like all records; of a cookie's settings the latest counts, and of its longest
-//! life the longest.
+//! life the longest. What was forgotten merges into one field, which covers each: a session that ends before
+//! the latest of the days and was born by the highest of the positions.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,7 +19,7 @@ use crate::id::KeyId;
 use crate::key::{CONTROL_MAC, ControlKey};
 use crate::revocation::{Profile, Record};
 use crate::rotation::{KeyRecord, KeyState, Rotation};
-use crate::time::Position;
+use crate::time::{Day, Position};
 use crate::wire::Suite;
 
 /// The hash as the server gave it.
@@ -26,6 +28,7 @@ pub(super) type Fields = BTreeMap<String, Vec<u8>>;
 /// The field with the fingerprint of the list key.
 pub(super) const LIST: &str = "list";
 const EVERYBODY: &str = "everybody";
+const FORGOTTEN: &str = "forgotten";
 const KEY: &str = "key:";
 const COOKIE: &str = "cookie:";
 
@@ -46,6 +49,7 @@ impl Control {
         match self {
             Self::List(_) => LIST.to_owned(),
             Self::Record(Record::Key { key, .. }) => format!("{KEY}{key}"),
+            Self::Record(Record::Forgotten { .. }) => FORGOTTEN.to_owned(),
             Self::Record(_) => EVERYBODY.to_owned(),
             Self::Profile(profile) => format!("{COOKIE}{}", profile.cookie),
         }
@@ -56,6 +60,9 @@ impl Control {
         let mut value = match self {
             Self::List(fingerprint) => fingerprint.clone().into_bytes(),
             Self::Record(Record::Everybody { position }) => position.0.to_be_bytes().to_vec(),
+            Self::Record(Record::Forgotten { day, position }) => {
+                [u64::from(day.0).to_be_bytes(), position.0.to_be_bytes()].concat()
+            }
             Self::Record(Record::Key { record, .. }) => {
                 [&[record.state as u8][..], &record.promotion.to_be_bytes()].concat()
             }
@@ -88,6 +95,8 @@ impl Control {
             String::from_utf8(content.to_vec()).ok().map(Self::List)
         } else if field == EVERYBODY {
             number(content, 0).map(|position| Self::Record(Record::Everybody { position: Position(position) }))
+        } else if field == FORGOTTEN {
+            forgotten(content).map(Self::Record)
         } else if let Some(id) = field.strip_prefix(KEY) {
             key_record(id, content).map(Self::Record)
         } else if let Some(cookie) = field.strip_prefix(COOKIE) {
@@ -115,6 +124,9 @@ fn later(new: Record, old: Record) -> Record {
         (Record::Everybody { position: new }, Record::Everybody { position: old }) => {
             Record::Everybody { position: new.max(old) }
         }
+        (Record::Forgotten { day, position }, Record::Forgotten { day: other, position: old }) => {
+            Record::Forgotten { day: day.max(other), position: position.max(old) }
+        }
         (Record::Key { key, record: new }, Record::Key { record: old, .. }) => {
             let mut rotation = Rotation::default();
             rotation.insert(key, old);
@@ -129,6 +141,11 @@ fn later(new: Record, old: Record) -> Record {
 pub(super) fn read_all(key: &ControlKey, fields: &Fields) -> Result<Vec<Control>, Forged> {
     let read = fields.iter().map(|(field, value)| Control::read(key, field, value));
     read.filter_map(Result::transpose).collect()
+}
+
+fn forgotten(content: &[u8]) -> Option<Record> {
+    let day = Day(u32::try_from(number(content, 0)?).ok()?);
+    Some(Record::Forgotten { day, position: Position(number(content, 1)?) })
 }
 
 fn key_record(id: &str, content: &[u8]) -> Option<Record> {
@@ -187,6 +204,7 @@ mod tests {
         for control in [
             Control::List("0123".into()),
             everybody(u64::MAX),
+            Control::Record(Record::Forgotten { day: Day(20_000), position: Position(1 << 50) }),
             Control::Record(Record::Key { key: KeyId([0xff; 4]), record }),
             Control::Profile(profile),
         ] {

@@ -37,10 +37,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::id::ShortId;
 use crate::key::ListKey;
 use crate::revocation::store::StoreFuture;
-use crate::revocation::{Follower, Once, OnceValue, Profile, Receipt, Record, Revocation, RevocationStore};
-use crate::time::{Clock, Position, minutes};
+use crate::revocation::{Follower, Once, OnceValue, Profile, Raised, Receipt, Record, Revocation, RevocationStore};
+use crate::time::{Clock, Day, Position, minutes};
 
 pub use address::RedisAddress;
 pub use init::{Made, Making};
@@ -151,6 +152,10 @@ impl RevocationStore for RedisStore {
 
     fn publish<'a>(&'a self, revocations: &'a [Revocation]) -> StoreFuture<'a, Receipt> {
         Box::pin(self.within("publishing to the revocation list", self.0.publish(revocations)))
+    }
+
+    fn raise(&self, id: ShortId, floor: u32, day: Day) -> StoreFuture<'_, Raised> {
+        Box::pin(self.within("publishing to the revocation list", self.0.raise(id, floor, day)))
     }
 
     fn restore(&self, records: Vec<Record>, above: Position) -> StoreFuture<'_, ()> {

@@ -46,6 +46,11 @@ impl Names {
         format!("{}{}:{}", self.prefix, bucket.kind.letter(), bucket.day.0)
     }
 
+    /// Who raised a floor.
+    pub(super) fn raised(&self, id: ShortId, floor: u32) -> String {
+        format!("{}once:raised:{id}:{floor}", self.prefix)
+    }
+
     /// With the incarnation in it, so that a value of another one cannot spend this one's.
     pub(super) fn once(&self, incarnation: Incarnation, hash: [u8; 16]) -> String {
         let mut name = format!("{}once:{incarnation}:", self.prefix);
@@ -138,7 +143,7 @@ pub(super) fn sort(records: &[Record]) -> (BTreeMap<Bucket, Vec<u8>>, Vec<Record
             Record::Session { id, day } => add(Kind::Session, day, id.0, &[]),
             Record::Floor { id, floor, day } => add(Kind::Floor, day, id.0, &floor.to_be_bytes()),
             Record::CutOff { tag, position, day } => add(Kind::CutOff, day, tag.0, &position.0.to_be_bytes()),
-            Record::Everybody { .. } | Record::Key { .. } => control.push(*record),
+            Record::Everybody { .. } | Record::Key { .. } | Record::Forgotten { .. } => control.push(*record),
         }
     }
     (buckets, control)

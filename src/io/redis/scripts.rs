@@ -57,6 +57,37 @@ end
 redis.call('XADD', KEYS[3], 'MAXLEN', '~', 1000, '*', 'p', string.format('%.0f', position))
 return {'done', position}";
 
+/// Raises a session's floor, unless it is as high already. Answers what became of it, and the position or
+/// the floor. The bucket is searched as the text that it is: a floor is raised seldom, a million of them are
+/// 12 MB, and an index beside it would be one more thing that can be lost.
+///
+/// Who did it is noted for a minute, so that a call whose answer was lost knows itself again.
+///
+/// KEYS epoch, feed, bucket, note
+/// ARGV incarnation, session, floor as bytes, end of the bucket, last day, the latest time possible, who
+pub(super) const RAISE: &str = "
+local life = redis.call('HMGET', KEYS[1], 'incarnation', 'mark', 'last')
+if life[1] ~= ARGV[1] then return {'foreign', 0} end
+local wanted, known = struct.unpack('>I4', ARGV[3]), 0
+local bytes = redis.call('GETRANGE', KEYS[3], 0, -1)
+local at = bytes:find(ARGV[2], 1, true)
+while at do
+  if (at - 1) % 12 == 0 then known = math.max(known, (struct.unpack('>I4', bytes, at + 8))) end
+  at = bytes:find(ARGV[2], at + 1, true)
+end
+if known == wanted and redis.call('GET', KEYS[4]) == ARGV[7] then return {'done', tonumber(life[2])} end
+if known >= wanted then return {'behind', known} end
+local time = redis.call('TIME')
+local now = math.min(time[1] * 1000 + math.floor(time[2] / 1000), tonumber(ARGV[6]))
+local position = math.max(tonumber(life[2]), now) + 1
+local last = math.max(tonumber(life[3]), tonumber(ARGV[5]))
+redis.call('HSET', KEYS[1], 'mark', string.format('%.0f', position), 'last', last)
+redis.call('APPEND', KEYS[3], ARGV[2] .. ARGV[3])
+redis.call('SET', KEYS[4], ARGV[7], 'PX', 60000)
+redis.call('EXPIREAT', KEYS[3], ARGV[4])
+redis.call('XADD', KEYS[2], 'MAXLEN', '~', 1000, '*', 'p', string.format('%.0f', position))
+return {'done', position}";
+
 /// Begins a new life of a list that lost something, if nobody was quicker.
 ///
 /// KEYS epoch, nodes, control

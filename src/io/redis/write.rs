@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use redis::Value;
 
-use crate::id::Incarnation;
-use crate::revocation::{Durability, Once, OnceValue, Profile, Receipt, Record, Revocation};
+use crate::id::{Incarnation, ShortId};
+use crate::revocation::{Durability, Once, OnceValue, Profile, Raised, Receipt, Record, Revocation};
 use crate::time::{Day, Position, minutes};
 
 use super::control::{self, Control, Fields};
@@ -75,8 +75,9 @@ impl Shared {
     }
 
     pub(super) async fn publish(&self, revocations: &[Revocation]) -> Result<Receipt, Fault> {
+        let wishes = self.lasting(revocations).await?;
         let latest = Day(self.clock.now().seconds().day().0 + HORIZON);
-        let at = |position| revocations.iter().map(|wish| wish.at(position)).collect::<Vec<_>>();
+        let at = |position| wishes.iter().map(|wish| wish.at(position)).collect::<Vec<_>>();
         let (mut buckets, control) = sort(&at(Position(0)));
         if let Some(bucket) = buckets.keys().find(|bucket| bucket.day > latest) {
             return Err(Fault::said(
@@ -90,6 +91,62 @@ impl Shared {
         let control = control.into_iter().map(Control::Record).collect();
         let position = self.write(&Change { buckets, control, positions_to_come: true, above: Position(0) }).await?;
         Ok(Receipt { durability: Durability::Committed, position, records: at(position) })
+    }
+
+    /// How long a cut-off matters, the list knows best: as long as the longest of all the app's cookies.
+    async fn lasting(&self, revocations: &[Revocation]) -> Result<Vec<Revocation>, Fault> {
+        let mut wishes = revocations.to_vec();
+        if wishes.iter().any(|wish| matches!(wish, Revocation::CutOff { .. })) {
+            let longest = self.profiles().await?.into_iter().map(|profile| profile.longest).max().unwrap_or_default();
+            let last = self.clock.now().seconds().after(longest).day();
+            for wish in &mut wishes {
+                if let Revocation::CutOff { day, .. } = wish {
+                    *day = last.max(*day);
+                }
+            }
+        }
+        Ok(wishes)
+    }
+
+    /// Of several who want the same floor, one gets it.
+    pub(super) async fn raise(&self, id: ShortId, floor: u32, day: Day) -> Result<Raised, Fault> {
+        let who = hex(crate::random::fresh::<16>());
+        let mut tries = Tries::default();
+        loop {
+            let mut conn = self.writer().await?;
+            let attempt = self.raise_once(&mut conn, id, floor, day, &who).await;
+            if let Some(done) = self.settle(&mut tries, conn.serial, attempt).await {
+                return done;
+            }
+        }
+    }
+
+    async fn raise_once(
+        &self,
+        conn: &mut Conn,
+        id: ShortId,
+        floor: u32,
+        day: Day,
+        who: &str,
+    ) -> Result<Attempt<Raised>, Fault> {
+        let bucket = Bucket { kind: Kind::Floor, day };
+        let mut script = redis::cmd("EVAL");
+        script.arg(scripts::RAISE).arg(4).arg(&self.names.epoch).arg(&self.names.feed).arg(self.names.bucket(bucket));
+        script.arg(self.names.raised(id, floor));
+        script.arg(conn.incarnation.to_string()).arg(&id.0.to_be_bytes()[..]).arg(&floor.to_be_bytes()[..]);
+        script.arg(bucket.end()).arg(day.0).arg(self.latest().0).arg(who);
+        let (said, number): (String, u64) = script.query_async(&mut conn.redis).await?;
+        let record = |floor| Record::Floor { id, floor, day };
+        Ok(match &*said {
+            "done" => {
+                let position = Position(number);
+                self.saw(position);
+                let records = vec![record(floor)];
+                Attempt::Done(Raised::Done(Receipt { durability: Durability::Committed, position, records }))
+            }
+            "behind" => Attempt::Done(Raised::Behind(record(u32::try_from(number).unwrap_or(u32::MAX)))),
+            _ => Attempt::Foreign,
+        })
     }
 
     pub(super) async fn announce(&self, profile: &Profile) -> Result<(), Fault> {
@@ -125,7 +182,9 @@ impl Shared {
     /// Adds what the server lacks. Several processes may give back the same records.
     pub(super) async fn give_back(&self, records: &[Record], above: Position) -> Result<(), Fault> {
         let highest = records.iter().map(|record| match record {
-            Record::CutOff { position, .. } | Record::Everybody { position } => *position,
+            Record::CutOff { position, .. } | Record::Everybody { position } | Record::Forgotten { position, .. } => {
+                *position
+            }
             Record::Session { .. } | Record::Floor { .. } | Record::Key { .. } => Position(0),
         });
         let above = highest.fold(above, Position::max);

@@ -122,9 +122,13 @@ impl Db {
 
     /// Removes the log of the replaced file, which SQLite would otherwise play into its successor.
     ///
-    /// A log that came along with the successor is another file, and stays.
+    /// A log that came along with the successor is another file, and stays. Where no file lies at the path
+    /// that could be a list (a folder, an unfinished copy), nothing is played, and ours may yet come back.
     pub(super) fn remove_leftovers(&self, path: &Path) -> Result<(), Fault> {
         let _locked = lock_folder(path)?;
+        if !look(path)?.is_some_and(|successor| successor.is_file() && successor.len() > 0) {
+            return Ok(());
+        }
         for (suffix, ours) in [("-wal", self.seen.wal), ("-shm", self.shm)] {
             let file = beside(path, suffix);
             if ours.is_some() && FileId::at(&file)? == ours {

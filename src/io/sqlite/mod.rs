@@ -23,9 +23,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::id::ShortId;
 use crate::revocation::store::StoreFuture;
-use crate::revocation::{Durability, Follower, Once, OnceValue, Profile, Receipt, Record, Revocation, RevocationStore};
-use crate::time::{Clock, Position};
+use crate::revocation::{
+    Durability, Follower, Once, OnceValue, Profile, Raised, Receipt, Record, Revocation, RevocationStore,
+};
+use crate::time::{Clock, Day, Position};
 
 use fault::Fault;
 use file::Db;
@@ -35,6 +38,8 @@ use shared::Shared;
 
 /// How long a transaction of another process is waited for.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
+/// How many writers may wait for their turn.
+const QUEUE: usize = 256;
 /// How often a file may be replaced during one call.
 const ATTEMPTS: usize = 5;
 
@@ -157,6 +162,27 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
+/// Writers take turns, and only so many may wait: one thread is busy with them, whoever floods the app, and
+/// the threads that beats need stay free. Who finds the queue full is told so at once.
+async fn writing<T: Send + 'static>(
+    shared: Arc<Shared>,
+    action: &'static str,
+    work: impl FnOnce(&Shared) -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Error> {
+    let Ok(place) = shared.queue.clone().try_acquire_owned() else {
+        let problem = format!("{QUEUE} writers are waiting for the disk already");
+        let fix = "Try again in a moment; if this goes on, somebody floods the app, or the disk is slow";
+        return Err(Error::Store { action, problem, fix: fix.into(), source: None });
+    };
+    let turn = shared.turn.clone().acquire_owned().await;
+    blocking(shared, action, move |shared| {
+        let done = work(shared);
+        drop((turn, place));
+        done
+    })
+    .await
+}
+
 impl RevocationStore for SqliteStore {
     fn describe(&self) -> String {
         format!("the SQLite file {}", self.0.path.display())
@@ -164,15 +190,26 @@ impl RevocationStore for SqliteStore {
 
     fn publish<'a>(&'a self, revocations: &'a [Revocation]) -> StoreFuture<'a, Receipt> {
         let revocations = revocations.to_vec();
-        Box::pin(blocking(self.0.clone(), "publishing to the revocation list", move |shared| {
-            let at = |position| revocations.iter().map(|wish| wish.at(position)).collect::<Vec<_>>();
-            let (position, ()) = shared.write(|change| change.add(&at(change.position)))?;
-            Ok(Receipt { durability: Durability::Committed, position, records: at(position) })
+        Box::pin(writing(self.0.clone(), "publishing to the revocation list", move |shared| {
+            let (position, records) = shared.publish(&revocations)?;
+            Ok(Receipt { durability: Durability::Committed, position, records })
+        }))
+    }
+
+    fn raise(&self, id: ShortId, floor: u32, day: Day) -> StoreFuture<'_, Raised> {
+        Box::pin(writing(self.0.clone(), "publishing to the revocation list", move |shared| {
+            let (position, raised) = shared.raise(id, floor, day)?;
+            Ok(match raised {
+                Ok(record) => {
+                    Raised::Done(Receipt { durability: Durability::Committed, position, records: vec![record] })
+                }
+                Err(known) => Raised::Behind(known),
+            })
         }))
     }
 
     fn restore(&self, records: Vec<Record>, above: Position) -> StoreFuture<'_, ()> {
-        Box::pin(blocking(self.0.clone(), "giving back to the revocation list", move |shared| {
+        Box::pin(writing(self.0.clone(), "giving back to the revocation list", move |shared| {
             shared.give_back(&records, above)
         }))
     }
@@ -182,7 +219,7 @@ impl RevocationStore for SqliteStore {
     }
 
     fn take_once(&self, value: OnceValue) -> StoreFuture<'_, Once> {
-        Box::pin(blocking(self.0.clone(), "spending a one-time value", move |shared| shared.spend(value)))
+        Box::pin(writing(self.0.clone(), "spending a one-time value", move |shared| shared.spend(value)))
     }
 
     fn announce<'a>(&'a self, profile: &'a Profile) -> StoreFuture<'a, ()> {

@@ -74,6 +74,7 @@ const FLOOR: i64 = 2;
 const CUT_OFF: i64 = 3;
 const EVERYBODY: i64 = 4;
 const KEY: i64 = 5;
+const FORGOTTEN: i64 = 6;
 const NO_DAY: u32 = u32::MAX;
 
 impl From<&Record> for Row {
@@ -87,6 +88,7 @@ impl From<&Record> for Row {
                 let value = u64::from(record.state as u8) << 32 | u64::from(record.promotion);
                 (KEY, NO_DAY, u64::from(u32::from_be_bytes(key.0)), value)
             }
+            Record::Forgotten { day, position } => (FORGOTTEN, NO_DAY, u64::from(day.0), position.0),
         };
         Self { kind, day, id: id.cast_signed(), value: value.cast_signed() }
     }
@@ -106,9 +108,43 @@ impl Row {
                 let key = KeyId(u32::try_from(id).ok()?.to_be_bytes());
                 Record::Key { key, record: KeyRecord { state, promotion } }
             }
+            FORGOTTEN => Record::Forgotten { day: Day(u32::try_from(id).ok()?), position: Position(value) },
             _ => return None,
         })
     }
+}
+
+/// Drops the rows of days that are over, and says so in the feed. Answers the highest row that was dropped.
+pub(super) fn forget(tx: &Transaction<'_>, today: Day, position: Position) -> rusqlite::Result<Option<i64>> {
+    let over = "day < ?1 OR (kind = ?2 AND id <= ?1 AND value <= ?3)";
+    let values = params![today.0, FORGOTTEN, position.0.cast_signed()];
+    let dead: bool =
+        tx.query_one("SELECT EXISTS (SELECT 1 FROM record WHERE day < ?1)", [today.0], |row| row.get(0))?;
+    if !dead {
+        return Ok(None);
+    }
+    let last = tx.query_one(&format!("SELECT max(seq) FROM record WHERE {over}"), values, |row| row.get(0))?;
+    tx.execute(&format!("DELETE FROM record WHERE {over}"), values)?;
+    insert(tx, &[Record::Forgotten { day: today, position }], position)?;
+    Ok(last)
+}
+
+/// The floor of a session, if it has one.
+pub(super) fn floor(tx: &Transaction<'_>, id: ShortId) -> rusqlite::Result<Option<u32>> {
+    let mut statement = tx.prepare_cached("SELECT max(value) FROM record WHERE kind = 2 AND id = ?1")?;
+    statement.query_one([id.0.cast_signed()], |row| row.get(0))
+}
+
+/// The longest lifetime that any cookie of the app has or had; none before one was announced.
+pub(super) fn longest(tx: &Transaction<'_>) -> rusqlite::Result<Option<Duration>> {
+    let millis: Option<i64> = tx.query_one("SELECT max(longest_ms) FROM profile", [], |row| row.get(0))?;
+    Ok(millis.map(|millis| Duration::from_millis(millis.cast_unsigned())))
+}
+
+/// Whether a one-time value was spent.
+pub(super) fn is_spent(tx: &Transaction<'_>, hash: [u8; 16]) -> rusqlite::Result<bool> {
+    let mut statement = tx.prepare_cached("SELECT EXISTS (SELECT 1 FROM once WHERE hash = ?1)")?;
+    statement.query_one(params![hash], |row| row.get(0))
 }
 
 /// Marks a one-time value as spent. Says whether this was the first time.

@@ -14,6 +14,7 @@ use rusqlite::{Connection, Transaction, params};
 use crate::config::SKEW;
 use crate::id::Incarnation;
 use crate::revocation::Record;
+use crate::revocation::replica::remembered;
 use crate::time::{Day, Now, Position, Seconds};
 
 use super::fault::Fault;
@@ -45,6 +46,7 @@ CREATE TABLE record (
     id INTEGER NOT NULL,
     value INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX floor ON record (id) WHERE kind = 2;
 CREATE TABLE once (hash BLOB PRIMARY KEY, expires INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE profile (
     cookie TEXT PRIMARY KEY,
@@ -55,8 +57,6 @@ CREATE TABLE profile (
 ) STRICT, WITHOUT ROWID;
 ";
 
-/// Records of a day are kept one hour beyond it, for clocks that lag.
-const SLACK_MS: u64 = 3_600_000;
 /// Spent values are swept out this often at most.
 const SWEEP_MS: u64 = 60_000;
 
@@ -188,14 +188,12 @@ impl Meta {
     /// Forgets what no living session can match any more. Cheap: most calls find that nothing is due.
     ///
     /// By the clock of now, not by the mark: a clock that once ran ahead for a moment must not make the
-    /// file forget early for ever.
+    /// file forget early for ever. What it did forget in that moment stays denied.
     pub(super) fn prune(&mut self, tx: &Transaction<'_>, now: Now) -> rusqlite::Result<()> {
-        let today = Now { millis: now.millis.saturating_sub(SLACK_MS), boot: now.boot }.seconds().day();
+        let today = remembered(now);
         if today != self.pruned_day {
-            let last: Option<i64> =
-                tx.query_one("SELECT max(seq) FROM record WHERE day < ?1", [today.0], |row| row.get(0))?;
-            if let Some(last) = last {
-                tx.execute("DELETE FROM record WHERE day < ?1", [today.0])?;
+            let position = self.take(now);
+            if let Some(last) = rows::forget(tx, today, position)? {
                 self.pruned_seq = self.pruned_seq.max(last);
             }
             self.pruned_day = today;

@@ -4,20 +4,21 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Transaction, TransactionBehavior};
+use tokio::sync::Semaphore;
 
-use crate::id::Incarnation;
-use crate::revocation::{Once, OnceValue, Record};
-use crate::time::{Clock, Now, Position};
+use crate::id::{Incarnation, ShortId};
+use crate::revocation::{Once, OnceValue, Record, Revocation};
+use crate::time::{Clock, Day, Now, Position};
 
-use super::ATTEMPTS;
 use super::create;
 use super::fault::Fault;
 use super::file::{self, Db, FileId, Standing};
 use super::rows::{self, Last, Row};
 use super::schema::{Birth, Meta, Owner};
+use super::{ATTEMPTS, QUEUE};
 
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -34,6 +35,9 @@ pub(super) struct Shared {
     /// raised above it, whatever the clock says by then.
     highest: AtomicU64,
     writer: Mutex<Writer>,
+    /// Who waits to write, and whose turn it is.
+    pub queue: Arc<Semaphore>,
+    pub turn: Arc<Semaphore>,
 }
 
 #[derive(Debug, Default)]
@@ -87,6 +91,8 @@ impl Shared {
             owing: AtomicBool::new(false),
             highest: AtomicU64::new(0),
             writer: Mutex::default(),
+            queue: Arc::new(Semaphore::new(QUEUE)),
+            turn: Arc::new(Semaphore::new(1)),
         }
     }
 
@@ -198,7 +204,9 @@ impl Shared {
     /// Adds what the file lacks. Several processes may give back the same records.
     pub(super) fn give_back(&self, records: &[Record], above: Position) -> Result<(), Fault> {
         let highest = records.iter().map(|record| match record {
-            Record::CutOff { position, .. } | Record::Everybody { position } => *position,
+            Record::CutOff { position, .. } | Record::Everybody { position } | Record::Forgotten { position, .. } => {
+                *position
+            }
             Record::Session { .. } | Record::Floor { .. } | Record::Key { .. } => Position(0),
         });
         let above = highest.fold(above, Position::max);
@@ -218,13 +226,51 @@ impl Shared {
         Ok(())
     }
 
-    pub(super) fn spend(&self, value: OnceValue) -> Result<Once, Fault> {
-        let spend = |change: &mut Change<'_>| {
-            if value.expires <= change.now.seconds().max(change.meta.forgotten) {
-                return Ok(Once::Expired);
+    /// Revocations as records of one position. How long a cut-off matters, the file knows best.
+    pub(super) fn publish(&self, wishes: &[Revocation]) -> Result<(Position, Vec<Record>), Fault> {
+        self.write(|change| {
+            let longest = rows::longest(change.tx)?.unwrap_or_default();
+            let last_day = change.now.seconds().after(longest).day();
+            let record = |wish: &Revocation| match wish.at(change.position) {
+                Record::CutOff { tag, position, day } => Record::CutOff { tag, position, day: day.max(last_day) },
+                other => other,
+            };
+            let records: Vec<_> = wishes.iter().map(record).collect();
+            change.add(&records)?;
+            Ok(records)
+        })
+    }
+
+    /// Of several who want the same floor, one gets it.
+    pub(super) fn raise(&self, id: ShortId, floor: u32, day: Day) -> Result<(Position, Result<Record, Record>), Fault> {
+        self.write(|change| {
+            let known = rows::floor(change.tx, id)?.filter(|known| *known >= floor);
+            let record = Record::Floor { id, floor: known.unwrap_or(floor), day };
+            if known.is_some() {
+                return Ok(Err(record));
             }
-            if value.incarnation != change.meta.incarnation {
-                return Ok(Once::Foreign);
+            change.add(&[record])?;
+            Ok(Ok(record))
+        })
+    }
+
+    /// What can be refused by reading alone is: a flood of replays must not queue up for the disk.
+    pub(super) fn spend(&self, value: OnceValue) -> Result<Once, Fault> {
+        let refused = |tx: &Transaction<'_>, meta: &Meta, now: Now| {
+            if value.expires <= now.seconds().max(meta.forgotten) {
+                return Ok::<_, Fault>(Some(Once::Expired));
+            }
+            if value.incarnation != meta.incarnation {
+                return Ok(Some(Once::Foreign));
+            }
+            Ok(rows::is_spent(tx, value.hash)?.then_some(Once::Spent))
+        };
+        if let Some(once) = self.read(|tx| refused(tx, &Meta::read(tx)?, self.clock.now()))? {
+            return Ok(once);
+        }
+        let spend = |change: &mut Change<'_>| {
+            if let Some(once) = refused(change.tx, change.meta, change.now)? {
+                return Ok(once);
             }
             let first = rows::spend(change.tx, value.hash, value.expires)?;
             Ok(if first { Once::First } else { Once::Spent })

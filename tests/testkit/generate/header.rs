@@ -208,12 +208,12 @@ fn too_large(cases: &mut Vec<Case>) {
         cases.push(Case { fields, ..seed.case(&format!("too-large-{name}"), about, TooLarge) });
     };
     let pair = format!("{NAME}={value}");
-    add("151-pairs", "one pair too many", &[format!("{}{pair}", "a=1; ".repeat(150))]);
-    add("151-empty-pairs", "empty pairs count", &[format!("{pair}{}", ";".repeat(150))]);
+    add("513-pairs", "one pair too many", &[format!("{}{pair}", "a=1; ".repeat(512))]);
+    add("513-empty-pairs", "empty pairs count", &[format!("{pair}{}", ";".repeat(512))]);
     add(
-        "151-pairs-in-two-fields",
+        "513-pairs-in-two-fields",
         "pairs are counted over all fields",
-        &["a=1; ".repeat(75), format!("{}{pair}", "b=1;".repeat(75))],
+        &["a=1; ".repeat(256), format!("{}{pair}", "b=1;".repeat(256))],
     );
     let padding = "a".repeat(64 * 1024 + 1 - 4 - pair.len());
     add("header", "a header of 64 KiB and a byte", &[format!("{pair}; b={padding}")]);
@@ -232,8 +232,12 @@ fn duplicate(cases: &mut Vec<Case>) {
     add("with-garbage", "two sessions and something that does not open", &["x".into(), b.text(), a.text()]);
     let newer = a.clone().with(|s| s.claims.generation = 2).text();
     add("two-copies-and-another", "two copies of one session and another session", &[a.text(), newer, b.text()]);
-    add("five-values", "more values of our name than are read", &std::array::from_fn::<_, 5, _>(|_| a.text()));
-    add("five-broken-values", "even if none of them is a cookie", &std::array::from_fn::<_, 5, _>(|_| "x".into()));
+    add("seventeen-values", "more values of our name than are read", &std::array::from_fn::<_, 17, _>(|_| a.text()));
+    add(
+        "seventeen-broken-values",
+        "even if none of them is a cookie",
+        &std::array::from_fn::<_, 17, _>(|_| "x".into()),
+    );
     let twins = [NAME, NAME].map(str::as_bytes).into_iter().zip([&a, &b]);
     let fields = twins.map(|(name, seed)| [name, b"=", seed.text().as_bytes()].concat()).collect();
     cases.push(Case { fields, ..a.case("duplicate-split-fields", "two sessions in two fields", Duplicate) });

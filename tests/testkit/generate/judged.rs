@@ -1,7 +1,7 @@
 //! Authentic cookies that are refused all the same: times, the list, the payload.
 
 use sealjar::revocation::Record;
-use sealjar::time::{Position, Seconds};
+use sealjar::time::{Day, Position, Seconds};
 use sealjar::verdict::Verdict::{
     self, AbsoluteExpired, BadSeal, FromTheFuture, IdleExpired, ListUnavailable, RevokedAll, RevokedLabel,
     RevokedSession, RevokedSubject, RevokedTenant, Superseded, Undecodable,
@@ -73,6 +73,9 @@ fn lists(cases: &mut Vec<Case>) {
         cases.push(Case { records: records.to_vec(), ..seed.case(&name, about, expect) });
     };
     add("itself", "it was revoked", RevokedSession, &[revoked]);
+    let forgotten = |days, position| Record::Forgotten { day: Day(day.0 + days), position: Position(position) };
+    add("forgotten", "nobody remembers whether it was revoked", AbsoluteExpired, &[forgotten(1, born)]);
+    add("forgotten-revoked", "a reason that is known goes first", RevokedAll, &[forgotten(1, born), all(born)]);
     add(
         "first",
         "the narrowest reason is named",
@@ -180,6 +183,7 @@ fn undecodable(cases: &mut Vec<Case>) {
     add(e, "long-text-announced", "text that announces 4 GiB", b"\xdb\xff\xff\xff\xff");
     add(e, "long-list-announced", "a list that announces 4 billion members", b"\xdd\xff\xff\xff\xff\x01");
     add(e, "reserved", "the byte that MessagePack never uses", b"\xc1");
+    add(e, "nested-33", "nested one too deep", &[vec![0x91; 33], vec![0xc0]].concat());
     add(e, "nested-40", "nested too deep", &[vec![0x91; 40], vec![0xc0]].concat());
     add(e, "nested-1000", "nested far too deep", &[vec![0x91; 1000], vec![0xc0]].concat());
     add(e, "number-as-key", "keys are text", b"\x81\x01\x02");

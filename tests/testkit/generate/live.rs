@@ -96,11 +96,19 @@ fn bounds(cases: &mut Vec<Case>) {
     add("live-msgpack-wide", "MessagePack in wider forms than needed", &move |s| s.payload.clone_from(&wide));
     add("live-payload-is-no-map", "the payload may be any value", &|s| s.payload = vec![0xc0]);
     add("live-nested-20", "nesting that is still followed", &|s| s.payload = [vec![0x91; 20], vec![0x07]].concat());
+    add("live-encrypted-nested-32", "nesting as deep as is followed", &|s| {
+        s.payload = [vec![0x91; 32], vec![0x07]].concat();
+    });
+    let deepest = seed().with(|s| {
+        s.suite = Suite::Signed;
+        s.payload = format!("{}7{}", "[".repeat(32), "]".repeat(32)).into_bytes();
+    });
+    cases.push(deepest.case("live-signed-nested-32", "nesting as deep as is followed", Live));
     let json = seed().with(|s| {
         s.suite = Suite::Signed;
         s.payload = format!(" {{ \"a\" : {}1{} }} ", "[".repeat(20), "]".repeat(20)).into_bytes();
     });
-    cases.push(json.case("live-json-spaces-nested-21", "JSON with spaces, nested as deep as is followed", Live));
+    cases.push(json.case("live-json-spaces-nested-21", "JSON with spaces around everything", Live));
 }
 
 fn keys_and_names(cases: &mut Vec<Case>) {
@@ -159,7 +167,7 @@ fn headers(cases: &mut Vec<Case>) {
         &[b"a=1".to_vec(), pair.clone().into_bytes(), b"b=2".to_vec()],
     );
     add("live-no-space-after-semicolon", "a client that writes no space", &[format!("a=1;{pair};b=2").into_bytes()]);
-    add("live-150-pairs", "as many pairs as are read", &[format!("{}{pair}", "a=1; ".repeat(149)).into_bytes()]);
+    add("live-512-pairs", "as many pairs as are read", &[format!("{}{pair}", "a=1; ".repeat(511)).into_bytes()]);
     let padding = "a".repeat(64 * 1024 - 4 - pair.len());
     add("live-64-kib-header", "a header as long as is read", &[format!("{pair}; b={padding}").into_bytes()]);
 }
@@ -193,7 +201,9 @@ fn copies(cases: &mut Vec<Case>) {
         &early,
     );
     let four = [&second, &fourth, &first, &third].map(Seed::text);
-    add("live-copies-four", "as many of our name as are read", &four, &fourth);
+    add("live-copies-four", "four copies in any order", &four, &fourth);
+    let planted = [&vec!["x".to_owned(); 15][..], &[first.text()]].concat();
+    add("live-behind-fifteen-planted", "as many of our name as are read, one of which opens", &planted, &first);
     add("live-copies-identical", "the same cookie twice", &[first.text(), first.text()], &first);
     let idle = copy(9).with(|s| s.claims.sealed_at = Seconds(NOW - IDLE));
     add(
