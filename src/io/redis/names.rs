@@ -5,10 +5,10 @@
 //!  {sealjar:<app>}:s:<day>    string  8 bytes each: session
 //!  {sealjar:<app>}:g:<day>    string  12 bytes each: session, floor
 //!  {sealjar:<app>}:c:<day>    string  16 bytes each: tag, position
-//!  {sealjar:<app>}:control    hash    everybody, keys, cookies, the list key's fingerprint; each MACed
+//!  {sealjar:<app>}:control    hash    everybody, forgotten, keys, cookies, the list key's fingerprint; signed
 //!  {sealjar:<app>}:nodes      hash    who follows
 //!  {sealjar:<app>}:feed       stream  that something is new
-//!  {sealjar:<app>}:once:*     string  spent one-time values
+//!  {sealjar:<app>}:once:*     string  spent one-time values; for a minute, who raised a floor
 //! ```
 //!
 //! The braces put all keys of an app into one slot, should this ever run on a cluster. Numbers are
