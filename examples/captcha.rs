@@ -237,5 +237,5 @@ async fn replay(sessions: Sessions<Visitor>, form: Replay) -> Response {
 fn sent(sessions: &Sessions<Visitor>, headers: &HeaderMap) -> Option<String> {
     let fields = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
     let found = cookie::find(fields, sessions.config().cookie().name()).ok()?;
-    found.values().first().map(|value| String::from_utf8_lossy(value).into_owned())
+    Some(String::from_utf8_lossy(found.first).into_owned())
 }

@@ -81,7 +81,7 @@ pub fn explain(text: &str, config: &Config, ring: &KeyRing, view: &View, now: No
         Err(Refusal { verdict, opened }) => (verdict, opened),
     };
     let found = header::find(fields(), config.cookie().name()).ok();
-    let value = found.as_ref().and_then(|found| found.values().first().copied());
+    let value = found.map(|found| found.first);
     let envelope = value.and_then(|value| Unverified::parse(value).ok());
     let key = envelope.as_ref().map(Unverified::key_id);
     Explanation {

@@ -53,10 +53,9 @@ pub fn authenticate<'a>(
     now: Now,
 ) -> Result<Authentic, Refusal> {
     let candidates = header::find(fields, config.cookie().name())?;
-    let (first, rest) = candidates.values().split_first().ok_or(Verdict::NoCookie)?;
-    let mut newest = open(first, config, ring);
+    let mut newest = open(candidates.first, config, ring);
     let mut older = Vec::new();
-    for value in rest {
+    for value in candidates.others {
         match (open(value, config, ring), &mut newest) {
             (Ok(next), Ok(_)) => older.push(next),
             (Ok(next), Err(_)) => newest = Ok(next),

@@ -13,6 +13,7 @@ use std::sync::LazyLock;
 use base64::Engine as _;
 use base64::engine::Simd;
 use base64::engine::general_purpose::NO_PAD;
+use memchr::memchr;
 
 use crate::claims::MIN_CLAIMS;
 use crate::id::{KeyId, SessionId};
@@ -87,7 +88,7 @@ impl Unverified {
         if value.len() > MAX_COOKIE {
             return Err(Verdict::TooLarge);
         }
-        let mut parts = value.split(|&b| b == b'.');
+        let mut parts = parts(value);
         let head = parts.next().unwrap_or_default();
         let mut bytes = Vec::with_capacity(value.len() / 4 * 3 + 3);
         decode_into(head, &mut bytes)?;
@@ -169,6 +170,17 @@ pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
 
 /// base64's vector engine where the processor has one; a fifth of the time of the portable one.
 static B64: LazyLock<Simd> = LazyLock::new(|| Simd::url_safe(NO_PAD));
+
+/// The parts between dots: one more than there are dots.
+fn parts(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(value);
+    std::iter::from_fn(move || {
+        let left = rest?;
+        let end = memchr(b'.', left);
+        rest = end.map(|end| &left[end + 1..]);
+        Some(&left[..end.unwrap_or(left.len())])
+    })
+}
 
 fn decode_into(text: &[u8], out: &mut Vec<u8>) -> Result<(), Verdict> {
     B64.decode_vec(text, out).map_err(|_| Verdict::Malformed)

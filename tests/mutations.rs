@@ -115,7 +115,7 @@ impl<'a> Tally<'a> {
         self.verdicts[verdict.index()] += 1;
         if verdict.is_live() {
             let found = header::find([&self.field[..]], config.cookie().name()).expect("it was accepted");
-            if found.values().iter().all(|value| texts.contains(value)) {
+            if found.values().all(|value| texts.contains(&value)) {
                 self.same += 1;
             } else {
                 self.accepted.push(format!("{}: {}", self.golden.name, self.field.escape_ascii()));

@@ -30,7 +30,7 @@ fuzz_target!(|data: &[u8]| {
     let bytes: usize = fields.iter().map(|field| field.len()).sum();
     let plain = plainly(&fields);
     match &found {
-        Ok(found) => assert_eq!(found.values(), plain),
+        Ok(found) => assert_eq!(found.values().collect::<Vec<_>>(), plain),
         Err(Verdict::NoCookie) => assert!(plain.is_empty()),
         Err(Verdict::TooLarge) => assert!(bytes > MAX_HEADER || pairs > MAX_PAIRS),
         Err(Verdict::Duplicate) => assert!(plain.len() > MAX_CANDIDATES),

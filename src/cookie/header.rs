@@ -5,6 +5,8 @@
 //! HTAB trimmed, nothing decoded (RFC 6265bis, section 5.8.3, on how user agents write the header).
 //! What stands in other cookies cannot change what is found.
 
+use memchr::memchr;
+
 use crate::verdict::Verdict;
 
 /// Longest `Cookie` header that is read, over all its fields.
@@ -15,49 +17,58 @@ pub const MAX_PAIRS: usize = 512;
 /// Most values of our name. Sibling hosts can plant some; those that do not open are passed over.
 pub const MAX_CANDIDATES: usize = 16;
 
-/// The values of our name, in the order in which they were sent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// The values of our name, in the order in which they were sent. Nearly always one.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidates<'a> {
-    values: [&'a [u8]; MAX_CANDIDATES],
-    count: usize,
+    /// The first.
+    pub first: &'a [u8],
+    /// Those behind it.
+    pub others: Vec<&'a [u8]>,
 }
 
 impl<'a> Candidates<'a> {
-    /// The values found: at least one.
-    #[must_use]
-    pub fn values(&self) -> &[&'a [u8]] {
-        &self.values[..self.count]
+    /// All of them.
+    pub fn values(&self) -> impl Iterator<Item = &'a [u8]> + '_ {
+        std::iter::once(self.first).chain(self.others.iter().copied())
     }
 }
 
 /// Walks all `Cookie` fields of a request (HTTP/2 splits them) for values of `name`.
 ///
-/// Takes time linear in the header and allocates nothing.
+/// Takes time linear in the header, and allocates only for a second value of our name.
 ///
 /// # Errors
 ///
 /// [`Verdict::NoCookie`] when there is none, [`Verdict::TooLarge`] beyond [`MAX_HEADER`] bytes or
 /// [`MAX_PAIRS`] pairs, [`Verdict::Duplicate`] beyond [`MAX_CANDIDATES`] values.
 pub fn find<'a>(fields: impl IntoIterator<Item = &'a [u8]>, name: &str) -> Result<Candidates<'a>, Verdict> {
-    let mut found = Candidates::default();
+    let mut found: Option<Candidates<'a>> = None;
     let (mut bytes, mut pairs) = (0_usize, 0_usize);
     for field in fields {
         bytes += field.len();
         if bytes > MAX_HEADER {
             return Err(Verdict::TooLarge);
         }
-        for pair in field.split(|&b| b == b';') {
+        let mut rest = Some(field);
+        while let Some(left) = rest {
             pairs += 1;
             if pairs > MAX_PAIRS {
                 return Err(Verdict::TooLarge);
             }
+            let pair;
+            (pair, rest) = match memchr(b';', left) {
+                Some(end) => (&left[..end], Some(&left[end + 1..])),
+                None => (left, None),
+            };
             let Some(value) = value_of(pair, name.as_bytes()) else { continue };
-            let Some(place) = found.values.get_mut(found.count) else { return Err(Verdict::Duplicate) };
-            *place = value;
-            found.count += 1;
+            match &mut found {
+                None => found = Some(Candidates { first: value, others: Vec::new() }),
+                Some(Candidates { others, .. }) if others.len() + 1 < MAX_CANDIDATES => others.push(value),
+                Some(_) => return Err(Verdict::Duplicate),
+            }
         }
     }
-    if found.count == 0 { Err(Verdict::NoCookie) } else { Ok(found) }
+    found.ok_or(Verdict::NoCookie)
 }
 
 fn value_of<'a>(pair: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
@@ -80,7 +91,7 @@ mod tests {
     use super::*;
 
     fn values<'a>(fields: &[&'a [u8]]) -> Result<Vec<&'a [u8]>, Verdict> {
-        find(fields.iter().copied(), "__Host-shop").map(|found| found.values().to_vec())
+        find(fields.iter().copied(), "__Host-shop").map(|found| found.values().collect())
     }
 
     #[test]
