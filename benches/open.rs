@@ -148,7 +148,8 @@ fn pure(shop: &Shop) -> impl FnMut() -> Option<Visitor> {
 /// An empty list, read just now.
 fn read_at(now: Now) -> Replica {
     let (replica, position) = (Replica::default(), Position(now.millis));
-    let beat = Beat { incarnation: Incarnation(1), position, clock: position, records: vec![], whole: true };
+    let beat =
+        Beat { incarnation: Incarnation(1), position, clock: position, records: vec![], whole: true, healed: true };
     replica.confirm(&beat, now);
     replica
 }
