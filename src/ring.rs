@@ -66,12 +66,6 @@ impl KeyRing {
         Self { keys, sealing, rotation }
     }
 
-    /// The same keys at another moment: a key may have come of age.
-    #[must_use]
-    pub fn at(&self, now: Seconds, window: Duration) -> Self {
-        Self::assemble(self.keys.clone(), self.rotation.clone(), now, window)
-    }
-
     /// The key that seals; none if every key at hand is out of service.
     #[must_use]
     pub fn sealing(&self) -> Option<&RingKey> {

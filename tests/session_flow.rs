@@ -434,3 +434,37 @@ async fn wrong_configurations_are_refused_at_start() {
     let other = Sessions::<Visitor>::builder("blog").home(home.path()).start().await.unwrap_err().to_string();
     assert!(other.contains("shop"), "{other}");
 }
+
+/// For pages that want the user to have logged in lately, whatever the session still allows.
+#[tokio::test]
+async fn a_page_can_ask_for_a_recent_login() {
+    let home = Home::new();
+    let sessions = home.start().await;
+    let mut browser = Browser::default();
+    assert!(!browser.open(&sessions).await.authenticated_within(minutes(60)), "a visitor never did");
+    browser.log_in(&sessions, "7").await;
+    assert!(browser.open(&sessions).await.authenticated_within(minutes(10)));
+    home.advance(minutes(10), &sessions).await;
+    browser.store(browser.open(&sessions).await);
+    let session = browser.open(&sessions).await;
+    assert_eq!(session.verdict(), Verdict::Live);
+    assert!(!session.authenticated_within(minutes(10)), "a refresh is no login");
+    browser.log_in(&sessions, "7").await;
+    assert!(browser.open(&sessions).await.authenticated_within(minutes(10)));
+}
+
+#[tokio::test]
+async fn every_verdict_is_counted() {
+    let home = Home::new();
+    let sessions = home.start().await;
+    let mut browser = Browser::default();
+    browser.log_in(&sessions, "7").await;
+    let (no_cookie, live) = (Verdict::NoCookie, Verdict::Live);
+    assert_eq!(sessions.counters().verdict(no_cookie), 1, "the request that logged in");
+    for _ in 0..3 {
+        let _ = browser.open(&sessions).await;
+    }
+    let _ = Browser::with("shop=!").open(&sessions.strict()).await;
+    let counted: Vec<_> = sessions.counters().verdicts().filter(|(_, count)| *count > 0).collect();
+    assert_eq!(counted, [(no_cookie, 1), (Verdict::Malformed, 1), (live, 3)], "on every route of these sessions");
+}

@@ -50,7 +50,6 @@ pub struct RevocationList {
     rotation: Rotation,
     /// What was dropped: mostly one entry, as each day's covers the one before.
     forgotten: Vec<(Day, Position)>,
-    highest: Position,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -118,12 +117,8 @@ impl RevocationList {
         match record {
             Record::Session { id, day } => self.days.entry(day).or_default().sessions.insert(id.0),
             Record::Floor { id, floor, day } => self.days.entry(day).or_default().floors.raise(id.0, floor),
-            Record::CutOff { tag, position, day } => {
-                self.highest = self.highest.max(position);
-                self.cut_offs.raise(tag, CutOff { position, day })
-            }
+            Record::CutOff { tag, position, day } => self.cut_offs.raise(tag, CutOff { position, day }),
             Record::Everybody { position } => {
-                self.highest = self.highest.max(position);
                 let news = self.everybody < Some(position);
                 self.everybody = self.everybody.max(Some(position));
                 news
@@ -152,7 +147,6 @@ impl RevocationList {
 
     /// Says whether it was news: an entry that another one covers is none.
     fn note_forgotten(&mut self, day: Day, position: Position) -> bool {
-        self.highest = self.highest.max(position);
         let news = !self.forgotten.iter().any(|&(known, at)| day <= known && position <= at);
         if news {
             self.forgotten.retain(|&(known, at)| !(known <= day && at <= position));
@@ -197,12 +191,6 @@ impl RevocationList {
     #[must_use]
     pub const fn rotation(&self) -> &Rotation {
         &self.rotation
-    }
-
-    /// The highest position in any record.
-    #[must_use]
-    pub const fn highest(&self) -> Position {
-        self.highest
     }
 
     fn cut_off(&self, tag: Tag) -> Option<Position> {

@@ -62,12 +62,6 @@ impl View {
     pub fn incarnation(&self) -> Option<Incarnation> {
         self.beat.map(|beat| beat.incarnation)
     }
-
-    /// How long ago the last good beat began.
-    #[must_use]
-    pub fn age(&self, now: Now) -> Option<Duration> {
-        self.beat.map(|beat| now.boot.saturating_sub(beat.began))
-    }
 }
 
 /// The current [`View`], shared.
