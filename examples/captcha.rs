@@ -43,6 +43,7 @@ async fn main() {
         .await
         .unwrap_or_else(setup::stop);
     setup::serve(routes(&sessions), &home).await;
+    sessions.leave().await; // From now on nobody waits for this process.
 }
 
 fn routes(

@@ -5,18 +5,24 @@
 //! ```text
 //! POST /login               {"user_id":7,"name":"Ada","email":"ada@example.org"}
 //! GET  /me                  {"user_id":7,"name":"Ada"}, or 401 and why
+//! GET  /events              a stream that stays open until the session ends, and then says why
 //! POST /logout              this session ends
 //! POST /logout-everywhere   every session of this user ends
 //! ```
 
 mod setup;
 
+use std::convert::Infallible;
+use std::future::ready;
+
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use sealjar::warp::NoSession;
-use sealjar::{Error, Session, Sessions, hours, minutes};
+use sealjar::{Error, Session, Sessions, Verdict, hours, minutes};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use warp::http::StatusCode;
 use warp::reply::{Reply, Response};
+use warp::sse::Event;
 use warp::{Filter, Rejection};
 
 /// The session: the app's own type, encrypted into the cookie.
@@ -41,6 +47,7 @@ async fn main() {
         .await
         .unwrap_or_else(setup::stop);
     setup::serve(routes(&sessions), &home).await;
+    sessions.leave().await; // From now on nobody waits for this process.
 }
 
 fn routes(
@@ -51,9 +58,10 @@ fn routes(
     // `open` lets everybody in. `require` lets in whoever has a session, and `recover` answers the rest.
     let login = warp::path!("login").and(post()).and(sessions.open()).and(setup::json_body()).then(login);
     let me = warp::path!("me").and(get()).and(sessions.require()).map(me);
-    let logout = warp::path!("logout").and(post()).and(sessions.require()).then(logout);
+    let events = warp::path!("events").and(get()).and(sessions.require()).map(events);
+    let logout = warp::path!("logout").and(post()).and(sessions.open()).then(logout);
     let everywhere = warp::path!("logout-everywhere").and(post()).and(sessions.require()).then(logout_everywhere);
-    page.or(login).or(me).or(logout).or(everywhere).recover(tell_why)
+    page.or(login).or(me).or(events).or(logout).or(everywhere).recover(tell_why)
 }
 
 #[derive(Deserialize)]
@@ -81,7 +89,20 @@ fn me(session: Session<Account>) -> Response {
     session.reply(said)
 }
 
+/// Stays open, and ends at once when the session was revoked, wherever that was done.
+fn events(session: Session<Account>) -> Response {
+    let begun = Event::default().event("begun").data(&session.get().name);
+    let ended = session.revoked().map(|verdict| Event::default().event("ended").data(verdict.code()));
+    let stream = stream::once(ready(begun)).chain(stream::once(ended)).map(Ok::<_, Infallible>);
+    session.reply(warp::sse::reply(warp::sse::keep_alive().stream(stream)))
+}
+
+/// Opened and not required: a user can log out also while the list is out of reach.
 async fn logout(mut session: Session<Account>) -> Response {
+    if !matches!(session.verdict(), Verdict::Live | Verdict::ListUnavailable) {
+        let said = no_session(session.verdict());
+        return session.reply(said);
+    }
     let said = session.logout().await.map(|_| setup::fresh(StatusCode::OK, &json!({ "logged_out": "here" })));
     session.reply(said)
 }
@@ -101,8 +122,11 @@ fn me_json(session: &Session<Account>) -> Response {
 /// knows whether there is a session, and the client keeps its cookie.
 async fn tell_why(rejection: Rejection) -> Result<Response, Rejection> {
     let Some(none) = rejection.find::<NoSession>() else { return Err(rejection) };
-    let body = json!({ "error": "no_session", "verdict": none.verdict().code() });
-    Ok(none.reply(setup::fresh(StatusCode::UNAUTHORIZED, &body)))
+    Ok(none.reply(no_session(none.verdict())))
+}
+
+fn no_session(verdict: Verdict) -> Response {
+    setup::fresh(StatusCode::UNAUTHORIZED, &json!({ "error": "no_session", "verdict": verdict.code() }))
 }
 
 /// 32 characters that nobody can guess.

@@ -1,22 +1,27 @@
 //! Configuring sessions, and starting them.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+use crate::automatic;
 use crate::config::{Config, Wishes};
 use crate::cookie::SameSite;
-use crate::core::Core;
+use crate::core::{Core, Shared};
+use crate::core_keys::Keys;
 use crate::counters::Counters;
 use crate::error::Error;
+use crate::id::KeyId;
 use crate::io::folder::{Contents, Fingerprint, KeyFolder, Refused};
-use crate::io::follow::Follow;
-use crate::io::place::{ListPlace, Opening};
+use crate::io::follow::{Follow, process_name};
+use crate::io::place::{self, ListPlace, Opening};
 use crate::io::watch;
-use crate::key::{Key, ListKey};
-use crate::revocation::{Bounds, Replica, RevocationStore};
+use crate::key::{Key, ListKey, RingSecret};
+use crate::operator::Operator;
+use crate::revocation::{Bounds, Replica, Report, RevocationStore};
 use crate::ring::{KeyRing, RingKey};
 use crate::rotation::Rotation;
 use crate::session::Payload;
@@ -31,7 +36,9 @@ pub struct Builder<T: Payload> {
     wishes: Wishes,
     keys: PathBuf,
     list: List,
-    make_keys: bool,
+    own_file: Option<PathBuf>,
+    home: Option<PathBuf>,
+    ring_secret: Option<RingSecret>,
     clock: Clock,
     migrate: Option<Migrate<T>>,
 }
@@ -48,7 +55,9 @@ impl<T: Payload> Builder<T> {
             wishes: Wishes::default(),
             keys: "keys".into(),
             list: List::At("sqlite:sealjar.db".into()),
-            make_keys: false,
+            own_file: None,
+            home: None,
+            ring_secret: None,
             clock: Clock::system(),
             migrate: None,
         }
@@ -62,9 +71,10 @@ impl<T: Payload> Builder<T> {
 
     /// Where the revocation list is. Default: `sqlite:sealjar.db`, made if missing.
     ///
-    /// `sqlite:` and a path for one host; `redis://` or `rediss://`, user, password and host for several. A list
+    /// `sqlite:` and a path for one host; `redis://` or `rediss://`, user, password and host for several, or
+    /// `redis+sentinel://` or `rediss+sentinel://` and the Sentinels that know the primary. A list
     /// on a server is made once, by `sealjar store init`, because an empty server may be one that lost it;
-    /// with [`Builder::localhost`] it makes itself.
+    /// with [`Builder::localhost`] it makes itself. Give a node of such a list an [own file](Builder::own_file).
     pub fn list(mut self, url: impl Into<String>) -> Self {
         self.list = List::At(url.into());
         self
@@ -73,12 +83,74 @@ impl<T: Payload> Builder<T> {
     /// A folder of the app's own with keys (`keys`) and list (`list.db`) in it, all made on first start.
     ///
     /// For one host. Back it up: without its keys every session ends, without its list everybody has to
-    /// log in again.
+    /// log in again. With a [`Builder::list`] on a server behind it, the folder holds the node's
+    /// [own file](Builder::own_file) instead (`node.db`).
     pub fn home(mut self, folder: impl AsRef<Path>) -> Self {
         let folder = folder.as_ref();
         self.keys = folder.join("keys");
         self.list = List::At(ListPlace::in_home(folder).to_string());
-        self.make_keys = true;
+        self.home = Some(folder.to_owned());
+        self
+    }
+
+    /// A file of this node's own beside a list on a server; made if it is missing.
+    ///
+    /// It remembers the list. If the server loses it while no node is running, this one fills it again when it
+    /// starts within an hour, and nobody is logged out. And while the server is away, [`Session::logout`]
+    /// (and revoking by subject, tenant, label, all) is accepted: enforced by this process at once, published
+    /// when the server is back, also after a crash. It holds the list's records: short ids, keyed hashes,
+    /// times; no names and no keys. Several processes on one host may share it.
+    ///
+    /// [`Session::logout`]: crate::Session::logout
+    ///
+    /// # Consistency
+    ///
+    /// What is [in force](crate::revocation::Durability::InForce) is in the file of every node that confirmed
+    /// it, unless its disk failed: then the log says so, and [`Sessions::own_file`].
+    ///
+    /// # Security
+    ///
+    /// What other nodes revoked in the hour in which this one was away is not in its file: a list that it fills
+    /// again lacks that until one that knows it comes back. The file is made for its owner alone (0600), and
+    /// whoever can write to it can take revocations out of it.
+    pub fn own_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.own_file = Some(path.into());
+        self
+    }
+
+    /// The secret that every node of a fleet has: keys then travel through the list, wrapped under it, and one
+    /// command rotates them everywhere. A node with an empty key folder gets all that it needs from the list.
+    ///
+    /// # Security
+    ///
+    /// Who has this secret and can read the list's store can forge every session.
+    pub fn ring_secret(mut self, secret: RingSecret) -> Self {
+        self.ring_secret = Some(secret);
+        self
+    }
+
+    /// Makes the next key when the newest one is this old, and brings it to every node, as `sealjar keys rotate` does;
+    /// retires and destroys old keys when their time has come. Off by default.
+    ///
+    /// Every node may be told so. Exactly one makes the key: whoever is first to put it on record. Age is counted from
+    /// the moment at which the newest key was staged, by the clock of the list's store. A key that an operator has
+    /// staged is promoted too. `sealjar keys rotate` at any time makes the next one due a period later.
+    ///
+    /// It needs a way on which keys reach every node: a [ring secret](Builder::ring_secret), or a list in a file of
+    /// one host, whose processes share the key folder. The user of a Redis server needs no further rights.
+    ///
+    /// # Errors
+    ///
+    /// [`Builder::start`] refuses a node that could not bring keys to the others, and a period below what one
+    /// rotation may take (H and 12 s), or below a twentieth of [`Builder::absolute`], because each key stays in use
+    /// until the sessions under it are over.
+    ///
+    /// # Consistency
+    ///
+    /// All gates hold as for an operator: a node that does not acknowledge holds the new key up until it has lapsed,
+    /// and a list that has lost records until it is whole. The log says what it waits for.
+    pub fn rotate_every(mut self, period: Duration) -> Self {
+        self.wishes.rotate_every = Some(period);
         self
     }
 
@@ -191,6 +263,9 @@ impl<T: Payload> Builder<T> {
 
     /// Checks everything, reads keys and list, and starts following both.
     ///
+    /// After a loss of the list's store it waits for other processes to give back what they know, or to have
+    /// been silent for a little over a minute. The log says so.
+    ///
     /// # Errors
     ///
     /// [`Error::Config`] for what browsers would drop, [`Error::Key`] for an empty folder or an unfit key,
@@ -204,37 +279,98 @@ impl<T: Payload> Builder<T> {
         let config = self.wishes.check(&self.app)?;
         let folder = KeyFolder::new(self.keys);
         let first_start = !folder.has_keys();
-        if self.make_keys {
+        let place = match &self.list {
+            List::At(place) => Some(ListPlace::parse(place)?),
+            List::Store(_) => None,
+        };
+        let list_key = list_key(&folder, place.as_ref(), self.ring_secret.as_ref(), &config, &self.clock).await?;
+        if self.home.is_some() && list_key.is_none() {
             folder.init(self.clock.now().seconds())?;
         }
+        let list_key = Arc::new(list_key.map_or_else(|| folder.list_key(), Ok)?);
+        automatic::check(&config, &folder, matches!(place, Some(ListPlace::Sqlite(_))), self.ring_secret.is_some())?;
         // Before the keys are read, so that one that arrives meanwhile is noticed.
-        let seen = folder.fingerprint()?;
-        let (keys, list_key) = (folder.load()?, folder.list_key()?);
+        let seen = folder.fingerprint().or_else(|error| match &self.ring_secret {
+            Some(_) => Ok(Fingerprint::default()),
+            None => Err(error),
+        })?;
+        let keys = match &self.ring_secret {
+            // They may all come through the list.
+            Some(_) if folder.read().map_or(true, |contents| contents.keys.is_empty()) => Vec::new(),
+            _ => folder.load()?,
+        };
+        let mut opening = Opening {
+            app: config.app(),
+            list_key: &list_key,
+            create: !secure,
+            own_file: self.own_file.as_deref(),
+            clock: &self.clock,
+        };
         let store = match self.list {
-            List::Store(store) => store,
-            List::At(place) => {
-                let place = ListPlace::parse(&place)?;
+            List::Store(store) => match opening.own_file {
+                Some(path) => place::beside(store, path, &opening).await?,
+                None => store,
+            },
+            List::At(_) => {
+                let place = place.expect("it was parsed above");
                 let lost = !first_start && !place.exists();
-                let (app, list_key, clock) = (config.app(), &list_key, &self.clock);
-                let store = place.open(&Opening { app, list_key, create: !secure, clock }).await?;
+                let in_home = self.home.as_deref().map(place::own_file_in_home);
+                if cfg!(feature = "sqlite") {
+                    opening.own_file = opening.own_file.or(in_home.as_deref());
+                }
+                if let (ListPlace::Sqlite(_), Some(path)) = (&place, &self.own_file) {
+                    return Err(Error::config(
+                        format!("the list is {place}, and {} would be a second file beside it", path.display()),
+                        "Leave `.own_file(..)` away: it is for a list on a server",
+                    ));
+                }
+                let store = place.open(&opening).await?;
                 if lost {
                     tracing::warn!(list = %place, "there are keys and was no list, so it was made anew: whoever had a session has to log in again");
                 }
                 store
             }
         };
-        let core = start(config, self.clock, store, list_key, &keys).await?;
-        watch_folder(folder, seen, &core);
+        let ring_secret = self.ring_secret.map(Arc::new);
+        let keys = Keys::new(folder.clone(), ring_secret.clone(), derive(&keys, config.app()));
+        let core = start(config, self.clock, store, list_key, keys).await?;
+        if core.ring.load().sealing().is_none() {
+            // Nobody could log in; the folder's own sentence says what to do.
+            folder.load()?;
+        }
+        watch_folder(folder.clone(), seen, &core);
+        carry_keys(&core);
+        if let Some(period) = core.config.rotate_every() {
+            let (store, app, list_key) = (core.store.clone(), core.config.app().to_owned(), core.list_key.clone());
+            let hands = Operator::of_node(store, app, list_key, folder, ring_secret, core.clock.clone());
+            automatic::start(&core, hands, period);
+        }
         Ok(Sessions::new(core, self.migrate))
     }
+}
+
+/// The list key that comes through the list, where a new node has a ring secret and nothing else.
+async fn list_key(
+    folder: &KeyFolder,
+    place: Option<&ListPlace>,
+    secret: Option<&RingSecret>,
+    config: &Config,
+    clock: &Clock,
+) -> Result<Option<ListKey>, Error> {
+    let (Some(place), Some(secret)) = (place, secret) else { return Ok(None) };
+    let Some(list_key) = place.list_key(folder, config.app(), &[secret], clock).await? else { return Ok(None) };
+    if let Err(error) = folder.keep_list_key(&list_key) {
+        tracing::warn!(%error, "the list key is kept in memory only; it will come through the list again");
+    }
+    Ok(Some(list_key))
 }
 
 async fn start(
     config: Config,
     clock: Clock,
     store: Arc<dyn RevocationStore>,
-    list_key: ListKey,
-    keys: &[Key],
+    list_key: Arc<ListKey>,
+    keys: Keys,
 ) -> Result<Arc<Core>, Error> {
     let mut profiles = store.profiles().await?;
     let mut own = config.profile();
@@ -246,23 +382,46 @@ async fn start(
         !ours
     });
     profiles.push(own);
-    let ring =
-        KeyRing::assemble(derive(keys, config.app()), Rotation::default(), clock.now().seconds(), config.propagation());
+    let (at_hand, now) = (keys.at_hand(), clock.now().seconds());
+    let ring = KeyRing::assemble(at_hand, Rotation::default(), now, config.propagation());
     let replica = Arc::new(Replica::default());
     let core = Arc::new_cyclic(|core: &Weak<Core>| {
         let core = core.clone();
-        let on_beat = move || {
+        let (name, bounds, described) = (process_name(), config.bounds(), core.clone());
+        let report = move || match described.upgrade() {
+            Some(core) => core.report(name.clone()),
+            None => Report::new(name.clone(), Some(bounds.lost)),
+        };
+        let on_beat = move |heard, travelled: &[Duration]| {
             if let Some(core) = core.upgrade() {
-                core.refresh_ring(None);
+                core.counters.count_travelled(travelled);
+                core.after_beat(heard);
             }
         };
-        let follow = Follow::start(store.clone(), replica.clone(), clock.clone(), profiles, on_beat);
-        let ring = ArcSwap::from_pointee(ring);
-        Core { config, clock, counters: Counters::default(), list_key, replica, ring, store, follow }
+        let follow = Follow::start(store.clone(), replica.clone(), clock.clone(), profiles, report, on_beat);
+        let (ring, counters, shared) = (ArcSwap::from_pointee(ring), Counters::default(), Shared::default());
+        Core { config, clock, counters, list_key, replica, ring, store, follow, shared, keys }
     });
-    core.follow.beat(false).await?;
+    core.follow.join(core.config.bounds().lost).await?;
     core.refresh_ring(None);
+    core.carry_keys().await?;
     Ok(core)
+}
+
+/// Whenever the list has changed: fetches and erases keys, opens probes, and says so.
+fn carry_keys(core: &Arc<Core>) {
+    let waiter = core.shared.changed.waiter();
+    let core = Arc::downgrade(core);
+    watch::after_changes(waiter, move || {
+        let core = core.upgrade();
+        async move {
+            let Some(core) = core else { return false };
+            if let Err(error) = core.carry_keys().await {
+                tracing::warn!(%error, "keys that the list speaks of could not be looked after; it is tried again");
+            }
+            true
+        }
+    });
 }
 
 /// Loads new key files while the app runs. A file that is bad, or cannot be read just now, is named in the
@@ -271,19 +430,32 @@ fn watch_folder(folder: KeyFolder, seen: Fingerprint, core: &Arc<Core>) {
     let core = Arc::downgrade(core);
     watch::start(folder, seen, move |contents: Contents| {
         let Some(core) = core.upgrade() else { return false };
-        let mut keys = derive(&contents.keys, core.config.app());
+        let loaded = core.ring.load().shared().to_vec();
+        let known = |id: KeyId| loaded.iter().find(|key| key.id() == id).cloned();
+        let app = core.config.app();
+        // One that was loaded before goes on counting what it opens.
+        let load = |key: &Key| known(key.id()).unwrap_or_else(|| Arc::new(RingKey::new(key, app)));
+        let mut keys: Vec<_> = contents.keys.iter().map(load).collect();
+        let mut unused = BTreeMap::new();
         for Refused { id, error } in &contents.refused {
             tracing::error!(%error, "a key file is not used");
-            keys.extend(core.ring.load().shared().iter().find(|key| Some(key.id()) == *id).cloned());
+            match (id, id.and_then(known)) {
+                (_, Some(key)) => keys.push(key),
+                (Some(id), None) => drop(unused.insert(*id, error.to_string())),
+                (None, None) => {}
+            }
         }
-        for gone in core.ring.load().shared().iter().filter(|old| keys.iter().all(|key| key.id() != old.id())) {
+        for gone in loaded.iter().filter(|old| keys.iter().all(|key| key.id() != old.id())) {
             tracing::warn!(key = %gone.id(), "a key file is gone; cookies that were sealed under it are refused from now on");
         }
-        if keys.is_empty() {
+        let keys = if keys.is_empty() {
             tracing::error!("the key folder has no usable key any more; going on with those that are loaded");
+            loaded
         } else {
-            core.refresh_ring(Some(keys));
-        }
+            keys
+        };
+        core.refresh_ring(Some(core.keys.in_folder(keys, unused)));
+        core.shared.changed.all();
         true
     });
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::cookie::CookieRules;
 use crate::cookie::rules::CookieWishes;
 use crate::error::Error;
+use crate::revocation::node::MARGIN;
 use crate::revocation::{Bounds, Profile};
 use crate::seal::{Binding, Purpose};
 use crate::time::{hours, minutes, whole_seconds};
@@ -14,6 +15,8 @@ use crate::wire::Suite;
 pub const SKEW: Duration = minutes(1);
 /// How long every process that watches a key folder may take to load a new file.
 pub const PROPAGATION: Duration = Duration::from_secs(5);
+/// How long the bytes of a key are kept that is out of service, in case it is wanted back.
+pub const KEEP: Duration = hours(24);
 /// Browsers cut lifetimes off at 400 days (RFC 6265bis, section 5.5), and so do we.
 pub const MAX_LIFETIME: Duration = Duration::from_hours(400 * 24);
 
@@ -29,6 +32,7 @@ pub struct Config {
     schema: u16,
     bounds: Bounds,
     propagation: Duration,
+    rotate_every: Option<Duration>,
 }
 
 /// What the builder was told so far.
@@ -41,6 +45,7 @@ pub(crate) struct Wishes {
     pub(crate) schema: u16,
     pub(crate) bounds: Bounds,
     pub(crate) propagation: Duration,
+    pub(crate) rotate_every: Option<Duration>,
 }
 
 impl Default for Wishes {
@@ -53,6 +58,7 @@ impl Default for Wishes {
             schema: 0,
             bounds: Bounds::default(),
             propagation: PROPAGATION,
+            rotate_every: None,
         }
     }
 }
@@ -63,6 +69,7 @@ impl Wishes {
         check_app(app)?;
         check_lifetimes(self.idle, self.absolute)?;
         check_bounds(self.bounds)?;
+        check_rotation(self.rotate_every, self.absolute, self.bounds)?;
         // A page's script reads a signed session; that is what the suite is for.
         self.cookie.http_only &= self.suite == Suite::Encrypted;
         let cookie = self.cookie.check(app)?;
@@ -76,6 +83,7 @@ impl Wishes {
             schema: self.schema,
             bounds: self.bounds,
             propagation: self.propagation,
+            rotate_every: self.rotate_every,
         })
     }
 }
@@ -139,6 +147,12 @@ impl Config {
     #[must_use]
     pub const fn propagation(&self) -> Duration {
         self.propagation
+    }
+
+    /// How old the newest key may be before the nodes make the next one; none where operators do that.
+    #[must_use]
+    pub const fn rotate_every(&self) -> Option<Duration> {
+        self.rotate_every
     }
 
     /// What tools need to know to judge this cookie.
@@ -214,6 +228,28 @@ fn check_bounds(bounds: Bounds) -> Result<(), Error> {
     ))
 }
 
+/// So many keys may be in use at once, because a session under an old one lives on.
+const KEYS_IN_USE: u32 = 20;
+
+fn check_rotation(period: Option<Duration>, absolute: Duration, bounds: Bounds) -> Result<(), Error> {
+    let Some(period) = period else { return Ok(()) };
+    // One node that dies in the middle is waited for as long as this.
+    let (rotation, keys) = (bounds.lost + MARGIN, absolute / KEYS_IN_USE);
+    let least = rotation.max(keys).as_secs_f64().ceil();
+    if period.as_secs_f64() >= least {
+        return Ok(());
+    }
+    Err(Error::config(
+        format!(
+            "a new key every {period:?} is too often: a rotation may take {} s (H and the margin for a node that died), \
+             and with sessions of {} s more than {KEYS_IN_USE} keys would be in use at once",
+            rotation.as_secs(),
+            whole_seconds(absolute)
+        ),
+        format!("Give `.rotate_every(..)` at least {least} s; 90 days are usual"),
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -251,6 +287,21 @@ mod tests {
         assert!(refusal("shop", |w| w.absolute = MAX_LIFETIME + hours(24)).contains("401 days is beyond the 400"));
         assert!(refusal("shop", |w| w.bounds.fresh = Duration::ZERO).contains("do not fit"));
         assert!(refusal("shop", |w| w.bounds.lost = Duration::from_secs(4)).contains("do not fit"));
+    }
+
+    #[test]
+    fn keys_are_not_rotated_more_often_than_a_rotation_takes() {
+        let every = |seconds| move |w: &mut Wishes| w.rotate_every = Some(Duration::from_secs(seconds));
+        let said = refusal("shop", every(2159));
+        assert!(said.contains("a new key every 2159s is too often") && said.contains("more than 20 keys"), "{said}");
+        assert!(said.ends_with("Give `.rotate_every(..)` at least 2160 s; 90 days are usual"), "{said}");
+        let mut short = Wishes { idle: minutes(1), absolute: minutes(1), ..Wishes::default() };
+        every(71)(&mut short);
+        let said = short.clone().check("shop").unwrap_err().to_string();
+        assert!(said.contains("at least 72 s"), "{said}");
+        every(72)(&mut short);
+        assert_eq!(short.check("shop").unwrap().rotate_every(), Some(Duration::from_secs(72)));
+        assert_eq!(Wishes::default().check("shop").unwrap().rotate_every(), None, "off unless asked for");
     }
 
     #[test]

@@ -2,36 +2,64 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use crate::claims::Tags;
+use crate::claims::{Claims, Tags};
 use crate::config::Config;
-use crate::counters::Counters;
+use crate::core_keys::Keys;
+use crate::counters::{Counters, Published, Spending};
 use crate::error::Error;
-use crate::id::{ShortId, TagKind};
+use crate::id::{SessionId, ShortId, Tag, TagKind};
 use crate::io::follow::Follow;
-use crate::judge::{self, Authentic, Refusal};
+use crate::io::wake::Wake;
+use crate::judge::{self, Authentic, Refusal, UnknownKey};
 use crate::key::ListKey;
 use crate::revocation::freshness::Admission;
 use crate::revocation::{
-    Freshness, Once, OnceValue, Raised, Receipt, Replica, Revocation, RevocationStore, RoutePolicy, View,
+    Durability, Freshness, Once, OnceValue, Raised, Receipt, Record, Replica, Report, Revocation, RevocationStore,
+    RoutePolicy, View,
 };
 use crate::ring::{KeyRing, RingKey};
 use crate::seal::Opened;
 use crate::time::{Clock, Day, Now, Position};
 use crate::verdict::Verdict;
 
+/// An open connection looks at the clock this often, if nothing happens.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
 /// The shared state behind [`Sessions`](crate::Sessions) and every [`Session`](crate::Session) of it.
 pub struct Core {
     pub(crate) config: Config,
     pub(crate) clock: Clock,
     pub(crate) counters: Counters,
-    pub(crate) list_key: ListKey,
+    pub(crate) list_key: Arc<ListKey>,
     pub(crate) replica: Arc<Replica>,
     pub(crate) ring: ArcSwap<KeyRing>,
     pub(crate) store: Arc<dyn RevocationStore>,
     pub(crate) follow: Follow,
+    pub(crate) shared: Shared,
+    pub(crate) keys: Keys,
+}
+
+/// What requests, beats and open connections tell each other.
+#[derive(Default)]
+pub struct Shared {
+    /// Rings when the list may have changed.
+    pub(crate) changed: Wake,
+    never_lapses: NeverLapses,
+}
+
+/// A node whose routes go on for ever may do so only when everybody who waits for nodes knows it.
+#[derive(Default)]
+struct NeverLapses {
+    wanted: AtomicBool,
+    /// Said in a beat that may not have counted.
+    said: AtomicBool,
+    /// Said in a beat that counted.
+    known: AtomicBool,
 }
 
 impl Core {
@@ -47,12 +75,16 @@ impl Core {
         policy: RoutePolicy,
     ) -> Result<Opened, Refusal> {
         let now = self.now();
-        let authentic = judge::authenticate(fields, &self.config, &self.ring.load(), now)?;
+        let authentic = match judge::authenticate(fields, &self.config, &self.ring.load(), now) {
+            Err(Refusal { unknown: Some(unknown), .. }) => Box::pin(self.look_again(unknown)).await?,
+            authentic => authentic?,
+        };
+        let policy = self.granted(policy);
         {
             let view = self.replica.view();
             match policy.admit(view.freshness(self.config.bounds(), now)) {
                 Admission::Local => return judge::judge(authentic, &view, now),
-                Admission::Unavailable => return Err(Verdict::ListUnavailable.into()),
+                Admission::Unavailable => return Err(authentic.refuse(Verdict::ListUnavailable)),
                 Admission::Beat => {}
             }
         }
@@ -60,11 +92,70 @@ impl Core {
         Box::pin(self.confirm(authentic)).await
     }
 
+    /// A key that is not here may have been put in use elsewhere a moment ago.
+    async fn look_again(&self, unknown: Box<UnknownKey>) -> Result<Authentic, Refusal> {
+        self.look_for_key(unknown.id, self.now()).await?;
+        judge::authenticate([&*unknown.cookie], &self.config, &self.ring.load(), self.now())
+    }
+
     /// Judges by a list that was read after the request came.
     async fn confirm(&self, authentic: Authentic) -> Result<Opened, Refusal> {
         match self.follow.beat(false).await {
             Ok(_) => judge::judge(authentic, &self.replica.view(), self.now()),
-            Err(_) => Err(Verdict::ListUnavailable.into()),
+            Err(_) => Err(authentic.refuse(Verdict::ListUnavailable)),
+        }
+    }
+
+    /// A route may go on with a lost list only after everybody who waits for nodes can know it.
+    fn granted(&self, policy: RoutePolicy) -> RoutePolicy {
+        match policy {
+            RoutePolicy::AllowWhenLost if !self.shared.never_lapses.known.load(Ordering::Acquire) => {
+                RoutePolicy::Relaxed
+            }
+            policy => policy,
+        }
+    }
+
+    /// From the next beat on, this node says that it never lapses.
+    pub(crate) fn allow_when_lost(&self) {
+        self.shared.never_lapses.wanted.store(true, Ordering::Release);
+    }
+
+    /// What this node says of itself.
+    pub(crate) fn report(&self, name: String) -> Report {
+        let never = self.shared.never_lapses.wanted.load(Ordering::Acquire);
+        self.shared.never_lapses.said.store(never, Ordering::Release);
+        let lease = (!never).then_some(self.config.bounds().lost);
+        let sealing = self.ring.load().sealing().map(|key| key.id().to_string());
+        let verdicts = self.counters.verdicts().filter(|(_, count)| *count > 0);
+        let verdicts = verdicts.map(|(verdict, count)| (verdict.code().to_owned(), count)).collect();
+        let (keys, durable) = (self.key_reports(), self.keys_are_durable());
+        Report { keys, sealing, durable, verdicts, ..Report::new(name, lease) }
+    }
+
+    /// After a beat that counted. `heard` is whether the store has heard this node's report.
+    pub(crate) fn after_beat(&self, heard: bool) {
+        let never_lapses = &self.shared.never_lapses;
+        never_lapses.known.store(heard && never_lapses.said.load(Ordering::Acquire), Ordering::Release);
+        self.refresh_ring(None);
+        self.shared.changed.all();
+    }
+
+    /// Waits until this session is not good any more, and says why: revoked, expired, or nobody can tell
+    /// because the list is lost.
+    pub(crate) async fn ended(&self, id: SessionId, claims: Claims) -> Verdict {
+        let mut waiter = self.shared.changed.waiter();
+        loop {
+            let now = self.now();
+            let verdict = {
+                let view = self.replica.view();
+                let lost = matches!(view.freshness(self.config.bounds(), now), Freshness::Lost | Freshness::Joining);
+                judge::ended(id, &claims, &view, now).or(lost.then_some(Verdict::ListUnavailable))
+            };
+            if let Some(verdict) = verdict {
+                return verdict;
+            }
+            waiter.changed(LOOK_AGAIN).await;
         }
     }
 
@@ -74,8 +165,21 @@ impl Core {
 
     /// Publishes, then applies here, so that this process sees its own revocations at once.
     pub(crate) async fn publish(&self, revocations: &[Revocation]) -> Result<Receipt, Error> {
-        let receipt = self.store.publish(revocations).await?;
-        self.replica.apply(&receipt.records, receipt.position);
+        self.published(self.store.publish(revocations).await)
+    }
+
+    /// The same for what somebody wants to end: where the store is away, it may wait in this node's own file.
+    pub(crate) async fn revoke(&self, revocations: &[Revocation]) -> Result<Receipt, Error> {
+        self.published(self.store.publish_or_spool(revocations).await)
+    }
+
+    fn published(&self, outcome: Result<Receipt, Error>) -> Result<Receipt, Error> {
+        self.counters.count_published(Published::of(&outcome.as_ref().map(|receipt| receipt.durability)));
+        let receipt = outcome?;
+        if receipt.durability == Durability::Accepted {
+            self.replica.enforce_unplaced(&receipt.records);
+        }
+        self.apply(&receipt.records, receipt.position);
         Ok(receipt)
     }
 
@@ -83,26 +187,42 @@ impl Core {
     pub(crate) async fn raise(&self, id: ShortId, floor: u32, day: Day) -> Result<bool, Error> {
         match self.store.raise(id, floor, day).await? {
             Raised::Done(receipt) => {
-                self.replica.apply(&receipt.records, receipt.position);
+                self.apply(&receipt.records, receipt.position);
                 Ok(true)
             }
             Raised::Behind(known) => {
-                self.replica.apply(&[known], Position(0));
+                self.apply(&[known], Position(0));
                 Ok(false)
             }
         }
     }
 
+    fn apply(&self, records: &[Record], position: Position) {
+        self.replica.apply(records, position);
+        self.shared.changed.all();
+    }
+
     /// The position at which a session with these tags is born, after everything that was revoked so far.
     ///
     /// Asks the store for one. If it does not answer and the list is fresh, the last known lower bound
-    /// serves: too low a position can only deny too much.
+    /// serves: too low a position can only deny too much. Unless cut-offs wait for the store: they will be
+    /// published above every position known now, and nobody is let in to be thrown out then.
     pub(crate) async fn born(&self, tags: &Tags) -> Result<Position, Error> {
         let stamped = match self.follow.beat(true).await {
             Ok(position) => position,
             Err(_) if self.freshness() == Freshness::Fresh => self.replica.view().lower_bound(),
             Err(error) => return Err(error),
         };
+        if self.store.own_file().is_some_and(|file| file.cut_offs > 0) {
+            return Err(Error::Store {
+                action: "logging in",
+                problem: "a cut-off that was accepted while the list's store was away is not published yet, and \
+                          would end this session as well"
+                    .to_owned(),
+                fix: "Try again in a moment; if this goes on, the log says why it is not published".into(),
+                source: None,
+            });
+        }
         Ok(stamped.max(self.replica.view().list.free_from(tags.all())))
     }
 
@@ -118,8 +238,12 @@ impl Core {
         self.now().seconds().after(self.config.absolute()).day()
     }
 
-    pub(crate) fn tag(&self, kind: TagKind, name: &str) -> crate::id::Tag {
-        self.list_key.tag(self.config.app(), kind, name)
+    pub(crate) fn tag(&self, kind: TagKind, name: &str) -> Tag {
+        self.tag_of(kind, &[name])
+    }
+
+    pub(crate) fn tag_of(&self, kind: TagKind, name: &[&str]) -> Tag {
+        self.list_key.tag_of(self.config.app(), kind, name)
     }
 
     pub(crate) async fn take_once(
@@ -127,7 +251,14 @@ impl Core {
         nonce: u128,
         value: impl FnOnce([u8; 16]) -> OnceValue,
     ) -> Result<Once, Error> {
-        self.store.take_once(value(self.list_key.once(self.config.app(), &nonce.to_be_bytes()))).await
+        let taken = self.store.take_once(value(self.list_key.once(self.config.app(), &nonce.to_be_bytes()))).await;
+        self.counters.count_spent(match &taken {
+            Ok(Once::First) => Spending::First,
+            Ok(Once::Spent) => Spending::Replay,
+            Ok(Once::Foreign | Once::Expired) => Spending::Refused,
+            Err(_) => Spending::Failed,
+        });
+        taken
     }
 
     /// Counts and logs a verdict, in one place.

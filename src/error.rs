@@ -79,6 +79,28 @@ impl fmt::Debug for Error {
 }
 
 impl Error {
+    /// What happened, without what to do.
+    #[must_use]
+    pub fn problem(&self) -> String {
+        match self {
+            Self::Config { problem, .. } | Self::Usage { problem, .. } => problem.clone().into_owned(),
+            Self::Key { problem, .. } => problem.clone(),
+            Self::Store { action, problem, .. } => format!("{action} failed: {problem}"),
+            Self::TooLarge { .. } | Self::Superseded | Self::Random(_) => self.to_string(),
+        }
+    }
+
+    /// What to do, where that is a sentence of its own.
+    #[must_use]
+    pub fn fix(&self) -> Cow<'static, str> {
+        match self {
+            Self::Config { fix, .. } | Self::Key { fix, .. } | Self::Usage { fix, .. } | Self::Store { fix, .. } => {
+                fix.clone()
+            }
+            Self::TooLarge { .. } | Self::Superseded | Self::Random(_) => "".into(),
+        }
+    }
+
     pub(crate) fn config(problem: impl Into<Cow<'static, str>>, fix: impl Into<Cow<'static, str>>) -> Self {
         Self::Config { problem: problem.into(), fix: fix.into() }
     }

@@ -3,6 +3,8 @@
 //! It runs the very pipeline that requests run ([`crate::judge`]) and adds what the envelope shows. The
 //! payload is never part of it.
 
+mod hit;
+
 use std::time::Duration;
 
 use serde::Serialize;
@@ -17,6 +19,8 @@ use crate::seal::Opened;
 use crate::time::{Now, Seconds};
 use crate::verdict::Verdict;
 use crate::wire::Unverified;
+
+pub use hit::{Hit, KeyNodes};
 
 /// What there is to say about a cookie.
 #[derive(Clone, Debug, Serialize)]
@@ -37,8 +41,12 @@ pub struct Explanation {
     pub key: Option<String>,
     /// Where that key stands; none if it is unknown.
     pub key_state: Option<&'static str>,
+    /// Which nodes have that key, where somebody asked them.
+    pub key_nodes: Option<KeyNodes>,
     /// What the seal vouches for, when it held.
     pub session: Option<SessionFacts>,
+    /// The record of the list that the session was refused for, when that is why.
+    pub hit: Option<Hit>,
 }
 
 /// The facts of a session whose seal held.
@@ -76,9 +84,9 @@ pub fn explain(text: &str, config: &Config, ring: &KeyRing, view: &View, now: No
         Ok(_) if admission == Admission::Unavailable => (Verdict::ListUnavailable, Vec::new()),
         Ok(authentic) => match judge::judge(authentic, view, now) {
             Ok(opened) => (Verdict::Live, vec![opened]),
-            Err(Refusal { verdict, opened }) => (verdict, opened),
+            Err(Refusal { verdict, opened, .. }) => (verdict, opened),
         },
-        Err(Refusal { verdict, opened }) => (verdict, opened),
+        Err(Refusal { verdict, opened, .. }) => (verdict, opened),
     };
     let found = header::find(fields(), config.cookie().name()).ok();
     let value = found.map(|found| found.first);
@@ -93,7 +101,9 @@ pub fn explain(text: &str, config: &Config, ring: &KeyRing, view: &View, now: No
         suite: envelope.as_ref().map(|envelope| envelope.suite().name()),
         key: key.map(|key| key.to_string()),
         key_state: key.and_then(|key| ring.state(key)).map(crate::rotation::KeyState::name),
+        key_nodes: None,
         session: opened.first().map(|opened| facts(opened, config, now.seconds())),
+        hit: Hit::find(verdict, key, opened.first(), view, now),
     }
 }
 

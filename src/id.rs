@@ -111,9 +111,15 @@ impl FromStr for Handle {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tag(pub u64);
 
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
 impl fmt::Debug for Tag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Tag({:016x})", self.0)
+        write!(f, "Tag({self})")
     }
 }
 
@@ -124,8 +130,14 @@ pub enum TagKind {
     Subject,
     /// Which customer, organisation or realm the subject belongs to.
     Tenant,
-    /// Anything else the app wants to revoke by: a device, an identity provider's session.
+    /// Anything else the app wants to revoke by: a device, a region.
     Label,
+    /// A user at an OpenID provider: issuer and `sub`. Sealed as a label.
+    ProviderSubject,
+    /// A session at an OpenID provider: issuer and `sid`. Sealed as a label.
+    ProviderSession,
+    /// A logout token that was acted on: issuer and `jti`. No session carries it.
+    LogoutToken,
 }
 
 /// The life of one store: a new one begins whenever the store has lost something.
@@ -143,6 +155,30 @@ impl FromStr for Incarnation {
 
     fn from_str(text: &str) -> Result<Self, NotAnId> {
         fixed_hex(text, 16).map(Self).ok_or(NotAnId("an incarnation is 16 hexadecimal digits"))
+    }
+}
+
+/// One process that follows the list, from its start to its end.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub u64);
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl FromStr for NodeId {
+    type Err = NotAnId;
+
+    fn from_str(text: &str) -> Result<Self, NotAnId> {
+        fixed_hex(text, 16).map(Self).ok_or(NotAnId("a node's id is 16 hexadecimal digits"))
+    }
+}
+
+impl fmt::Debug for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NodeId({self})")
     }
 }
 

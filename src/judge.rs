@@ -7,8 +7,10 @@
 //!
 //! Between the two stands the only question that may need I/O: is the list current enough for this route?
 
+use crate::claims::Claims;
 use crate::config::{Config, SKEW};
 use crate::cookie::header;
+use crate::id::{KeyId, SessionId};
 use crate::revocation::{Denial, View};
 use crate::ring::KeyRing;
 use crate::seal::{self, Opened};
@@ -23,17 +25,35 @@ pub struct Authentic {
     older: Vec<Opened>,
 }
 
+impl Authentic {
+    /// Not to be judged now.
+    #[must_use]
+    pub fn refuse(self, verdict: Verdict) -> Refusal {
+        Refusal { opened: vec![self.newest], ..verdict.into() }
+    }
+}
+
 /// Why there is no session, with what is known of the one that was refused.
 pub struct Refusal {
     /// The reason.
     pub verdict: Verdict,
     /// The sessions whose seal held: mostly none or one, several for a duplicate.
     pub opened: Vec<Opened>,
+    /// The cookie of which only the key is missing, to be judged again when that may have come.
+    pub unknown: Option<Box<UnknownKey>>,
+}
+
+/// A cookie under a key that is not at hand.
+pub struct UnknownKey {
+    /// The key that it names.
+    pub id: KeyId,
+    /// Name and value, as they stand in a `Cookie` field.
+    pub cookie: Vec<u8>,
 }
 
 impl From<Verdict> for Refusal {
     fn from(verdict: Verdict) -> Self {
-        Self { verdict, opened: Vec::new() }
+        Self { verdict, opened: Vec::new(), unknown: None }
     }
 }
 
@@ -53,25 +73,25 @@ pub fn authenticate<'a>(
     now: Now,
 ) -> Result<Authentic, Refusal> {
     let candidates = header::find(fields, config.cookie().name())?;
-    let mut newest = open(candidates.first, config, ring);
-    let mut older = Vec::new();
+    let mut newest = open(candidates.first, config, ring, now);
+    let (first, mut older) = (candidates.first, Vec::new());
     for value in candidates.others {
-        match (open(value, config, ring), &mut newest) {
+        match (open(value, config, ring, now), &mut newest) {
             (Ok(next), Ok(_)) => older.push(next),
             (Ok(next), Err(_)) => newest = Ok(next),
             (Err(_), _) => {}
         }
     }
-    let newest = newest?;
+    let newest = newest.map_err(|verdict| Refusal { unknown: unknown(verdict, first, config), ..verdict.into() })?;
     if older.is_empty() {
         return match in_time(&newest, config, now) {
             Ok(()) => Ok(Authentic { newest, older }),
-            Err(verdict) => Err(Refusal { verdict, opened: vec![newest] }),
+            Err(verdict) => Err(Refusal { opened: vec![newest], ..verdict.into() }),
         };
     }
     older.push(newest);
     if older.iter().any(|copy| copy.session != older[0].session) {
-        return Err(Refusal { verdict: Verdict::Duplicate, opened: older });
+        return Err(Refusal { opened: older, ..Verdict::Duplicate.into() });
     }
     newest_in_time(older, config, now)
 }
@@ -83,22 +103,35 @@ pub fn authenticate<'a>(
 /// A [`Refusal`]: born beyond the list's own clock, or revoked.
 pub fn judge(authentic: Authentic, view: &View, now: Now) -> Result<Opened, Refusal> {
     let Authentic { newest, older } = authentic;
-    let verdict = match decide(&newest, view, now) {
+    let decide = |copy: &Opened| decide(copy.session, &copy.claims, view, now);
+    let verdict = match decide(&newest) {
         Ok(()) => return Ok(newest),
         Err(verdict) => verdict,
     };
-    let passes = |copy: &Opened| decide(copy, view, now).is_ok();
-    older.into_iter().find(passes).ok_or_else(|| Refusal { verdict, opened: vec![newest] })
+    let passes = |copy: &Opened| decide(copy).is_ok();
+    older.into_iter().find(passes).ok_or_else(|| Refusal { opened: vec![newest], ..verdict.into() })
 }
 
-/// Opens one value: envelope, suite, key, seal.
-fn open(value: &[u8], config: &Config, ring: &KeyRing) -> Result<Opened, Verdict> {
+/// What is kept of a cookie under an unknown key.
+fn unknown(verdict: Verdict, value: &[u8], config: &Config) -> Option<Box<UnknownKey>> {
+    if verdict != Verdict::UnknownKey {
+        return None;
+    }
+    let envelope = Unverified::parse(value).ok()?;
+    let cookie = [config.cookie().name().as_bytes(), b"=", value].concat();
+    Some(Box::new(UnknownKey { id: envelope.key_id(), cookie }))
+}
+
+/// Opens one value: envelope, suite, key, seal. The key counts what it opened; that decides nothing.
+fn open(value: &[u8], config: &Config, ring: &KeyRing, now: Now) -> Result<Opened, Verdict> {
     let envelope = Unverified::parse(value)?;
     if envelope.suite() != config.suite() {
         return Err(Verdict::WrongSuite);
     }
     let key = ring.find(envelope.key_id())?;
-    seal::open(envelope, key, config.binding())
+    let opened = seal::open(envelope, key, config.binding())?;
+    key.note_opened(now.seconds());
+    Ok(opened)
 }
 
 /// Whether the lifetimes allow a session now. Of two that have run out, the one that ended it first is named.
@@ -122,7 +155,7 @@ fn newest_in_time(mut copies: Vec<Opened>, config: &Config, now: Now) -> Result<
     let (mut good, mut late): (Vec<_>, Vec<_>) =
         copies.into_iter().partition(|copy| in_time(copy, config, now).is_ok());
     match verdict {
-        Err(verdict) if good.is_empty() => Err(Refusal { verdict, opened: vec![late.swap_remove(0)] }),
+        Err(verdict) if good.is_empty() => Err(Refusal { opened: vec![late.swap_remove(0)], ..verdict.into() }),
         _ => {
             let newest = good.remove(0);
             Ok(Authentic { newest, older: good })
@@ -130,11 +163,21 @@ fn newest_in_time(mut copies: Vec<Opened>, config: &Config, now: Now) -> Result<
     }
 }
 
-fn decide(opened: &Opened, view: &View, now: Now) -> Result<(), Verdict> {
-    if opened.claims.born > view.clock(now).after(SKEW) {
+/// Why a session that was live when its request came is not good any more, if so: for connections that stay
+/// open. Only its absolute lifetime ends it here, because what happens on an open connection renews no cookie.
+#[must_use]
+pub fn ended(session: SessionId, claims: &Claims, view: &View, now: Now) -> Option<Verdict> {
+    if now.seconds() >= claims.expires {
+        return Some(Verdict::AbsoluteExpired);
+    }
+    decide(session, claims, view, now).err()
+}
+
+fn decide(session: SessionId, claims: &Claims, view: &View, now: Now) -> Result<(), Verdict> {
+    if claims.born > view.clock(now).after(SKEW) {
         return Err(Verdict::FromTheFuture);
     }
-    match view.list.check(opened.session, &opened.claims) {
+    match view.list.check(session, claims) {
         None => Ok(()),
         Some(Denial::Session) => Err(Verdict::RevokedSession),
         Some(Denial::Subject) => Err(Verdict::RevokedSubject),

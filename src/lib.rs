@@ -2,7 +2,7 @@
 //!
 //! A session's data lives encrypted in the user's own cookie, so the servers store nothing per user. A small
 //! list holds only what was *taken back*: revoked sessions, users, keys. Every process keeps a copy of that
-//! list in memory, so a request costs about a microsecond and no round trip, and yet "log out" logs out.
+//! list in memory, so a request costs a few microseconds and no round trip, and yet "log out" logs out.
 //! And every session that is empty says why.
 //!
 //! ```no_run
@@ -55,7 +55,7 @@
 //! - It does not hold more than a cookie can: about 2,900 bytes of data, in one cookie, never several.
 //! - An old cookie restores old *content* unless the change went through [`Session::reduce`]. Money, stock and
 //!   votes belong in a database.
-//! - Rotation over a fleet is not here yet, and the list in Redis does not ask Sentinel for its primary.
+//! - The list in Redis is in one slot of one primary: a cluster is not made use of.
 //!
 //! # Consistency
 //!
@@ -75,23 +75,38 @@
 //! | `warp` | yes | the filter |
 //! | `redis` | yes | the revocation list in Redis or Valkey, for several hosts |
 //! | `sqlite` | yes | the embedded revocation list |
+//! | `backchannel` | no | the receiver of OpenID Connect Back-Channel Logout (includes `warp`) |
+//! | `admin` | no | the admin endpoint |
 //! | `cli` | no | the program `sealjar` |
 
+#[cfg(feature = "admin")]
+pub mod admin;
 pub mod aead;
+mod automatic;
+#[cfg(feature = "backchannel")]
+pub mod backchannel;
 mod builder;
 pub mod claims;
 pub mod config;
 pub mod cookie;
 mod core;
+mod core_keys;
+mod core_metrics;
 pub mod counters;
+pub mod doctor;
 pub mod error;
 pub mod explain;
 pub mod id;
 pub mod io;
 pub mod judge;
 pub mod key;
+#[cfg(feature = "backchannel")]
+pub mod logout_token;
 pub mod mac;
+pub mod metrics;
+pub mod operator;
 pub mod payload;
+pub mod quota;
 pub mod random;
 pub mod revocation;
 pub mod ring;
@@ -101,10 +116,13 @@ pub mod secret;
 mod session;
 mod sessions;
 pub mod time;
+pub mod trouble;
 pub mod verdict;
 #[cfg(feature = "warp")]
 pub mod warp;
 pub mod wire;
+mod words;
+pub mod wrap;
 
 pub use builder::Builder;
 pub use cookie::SameSite;

@@ -5,13 +5,14 @@
 //! cryptography and never by trial.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::id::KeyId;
 use crate::key::{Key, SubKeys};
 use crate::rotation::{KeyState, Rotation};
-use crate::time::Seconds;
+use crate::time::{Day, Seconds};
 use crate::verdict::Verdict;
 
 /// A key with the sub-keys of one app.
@@ -19,13 +20,29 @@ pub struct RingKey {
     id: KeyId,
     created: Seconds,
     sub: SubKeys,
+    /// Since it was loaded.
+    opened: AtomicU64,
+    last_seen: AtomicU32,
+    /// The day that is counted, and what had been opened when it began.
+    today: Mutex<(Day, u64)>,
+}
+
+/// What comes sealed under a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// How many live sessions came under it on the day that was asked for: from the first time on at which that day
+    /// was asked for.
+    pub opened: u64,
+    /// When the last one came, on whatever day since it was loaded.
+    pub last_seen: Option<Seconds>,
 }
 
 impl RingKey {
     /// Derives the sub-keys of `app`.
     #[must_use]
     pub fn new(key: &Key, app: &str) -> Self {
-        Self { id: key.id(), created: key.created(), sub: key.derive(app) }
+        let (opened, last_seen, today) = (AtomicU64::new(0), AtomicU32::new(0), Mutex::default());
+        Self { id: key.id(), created: key.created(), sub: key.derive(app), opened, last_seen, today }
     }
 
     /// Its id.
@@ -38,6 +55,31 @@ impl RingKey {
     #[must_use]
     pub const fn created(&self) -> Seconds {
         self.created
+    }
+
+    /// What came under it `today`. A node asks with every beat, by the clock of the list's store, so that all count the
+    /// same day.
+    #[must_use]
+    pub fn evidence(&self, today: Day) -> Evidence {
+        let last = Seconds(self.last_seen.load(Ordering::Relaxed));
+        let opened = self.opened.load(Ordering::Relaxed);
+        let mut counted = self.today.lock().unwrap_or_else(PoisonError::into_inner);
+        // Before the first day there is nothing to leave out.
+        if counted.0 != today {
+            *counted = (today, if counted.0 == Day::default() { 0 } else { opened });
+        }
+        Evidence { opened: opened - counted.1, last_seen: (last > Seconds(0)).then_some(last) }
+    }
+
+    /// How many came under it since it was loaded.
+    #[must_use]
+    pub fn opened(&self) -> u64 {
+        self.opened.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_opened(&self, now: Seconds) {
+        self.opened.fetch_add(1, Ordering::Relaxed);
+        self.last_seen.store(now.0, Ordering::Relaxed);
     }
 
     pub(crate) const fn sub(&self) -> &SubKeys {
@@ -134,11 +176,24 @@ mod tests {
     fn a_key_out_of_service_is_refused_by_name_even_without_its_file() {
         let (here, gone) = (key(1, 100), key(2, 50));
         let mut rotation = Rotation::default();
-        rotation.insert(gone.id(), KeyRecord { state: KeyState::Destroyed, promotion: 0 });
+        rotation.insert(gone.id(), KeyRecord::new(KeyState::Destroyed, 0));
         let ring = KeyRing::assemble(vec![here.clone()], rotation, Seconds(200), Duration::ZERO);
         assert_eq!(ring.find(here.id()).map(RingKey::id), Ok(here.id()));
         assert_eq!(ring.find(gone.id()).err(), Some(Verdict::RetiredKey));
         assert_eq!(ring.find(KeyId([0; 4])).err(), Some(Verdict::UnknownKey));
+    }
+
+    #[test]
+    fn what_comes_under_a_key_is_counted_by_the_day() {
+        let key = key(1, 100);
+        let evidence = |day| (key.evidence(Day(day)).opened, key.evidence(Day(day)).last_seen);
+        key.note_opened(Seconds(200));
+        assert_eq!(evidence(7), (1, Some(Seconds(200))), "also what came before the first look");
+        key.note_opened(Seconds(300));
+        assert_eq!(evidence(7).0, 2);
+        assert_eq!(evidence(8), (0, Some(Seconds(300))));
+        key.note_opened(Seconds(400));
+        assert_eq!(evidence(8), (1, Some(Seconds(400))));
     }
 
     #[test]

@@ -10,8 +10,6 @@
 //!
 //! A cookie therefore never opens under another suite, key, app, name or purpose.
 
-use std::ops::Range;
-
 use crate::claims::Claims;
 use crate::id::{Handle, KeyId, SessionId};
 use crate::random;
@@ -103,8 +101,9 @@ pub struct Opened {
     /// What the seal vouches for.
     pub claims: Claims,
     bytes: Vec<u8>,
-    extras: Range<usize>,
-    payload: Range<usize>,
+    /// The extras reach to the payload, and that to the end.
+    extras_at: usize,
+    payload_at: usize,
 }
 
 impl Opened {
@@ -117,13 +116,13 @@ impl Opened {
     /// The app's data, encoded.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
-        &self.bytes[self.payload.clone()]
+        &self.bytes[self.payload_at..]
     }
 
     /// Flash messages and one-time values, encoded; mostly empty.
     #[must_use]
     pub fn extras(&self) -> &[u8] {
-        &self.bytes[self.extras.clone()]
+        &self.bytes[self.extras_at..self.payload_at]
     }
 }
 
@@ -157,12 +156,11 @@ pub fn open(envelope: Unverified, key: &RingKey, binding: &Binding) -> Result<Op
     };
     let (claims, extras, rest) = Claims::decode(&bytes[claims_at..]).ok_or(Verdict::Malformed)?;
     let rest_at = bytes.len() - rest.len();
-    let extras = rest_at - extras.len()..rest_at;
+    let extras_at = rest_at - extras.len();
     if suite == Suite::Signed && rest_at != payload_at {
         return Err(Verdict::Malformed);
     }
-    let payload = rest_at..bytes.len();
-    Ok(Opened { suite, key: key.id(), session, claims, bytes, extras, payload })
+    Ok(Opened { suite, key: key.id(), session, claims, bytes, extras_at, payload_at: rest_at })
 }
 
 /// Everything that goes into a seal.

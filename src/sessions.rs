@@ -1,6 +1,7 @@
 //! All sessions of one app: opens them, revokes them, watches keys and list.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::builder::Builder;
 use crate::core::Core;
@@ -8,8 +9,11 @@ use crate::counters::Counters;
 use crate::error::Error;
 use crate::explain::{Explanation, explain};
 use crate::id::{Handle, TagKind};
+use crate::io::in_force::{self, Reached, Wish};
+#[cfg(doc)]
+use crate::metrics;
 use crate::payload;
-use crate::revocation::{Freshness, Receipt, Revocation, RoutePolicy};
+use crate::revocation::{Freshness, OwnFileState, Progress, Receipt, Revocation, RoutePolicy};
 use crate::ring::KeyRing;
 use crate::seal::Opened;
 use crate::session::{Payload, Request, Session};
@@ -86,10 +90,45 @@ impl<T: Payload> Sessions<T> {
         Self { policy: RoutePolicy::Strict, ..self.clone() }
     }
 
+    /// The same sessions for routes that go on with whatever list there is, however old it is.
+    ///
+    /// # Security
+    ///
+    /// While the list's store is away, what is revoked elsewhere goes on working here, without a bound. This
+    /// node says so to the others, so that nothing counts as in force before it has heard of it; until it
+    /// could say so, the route is as [`Sessions::relaxed`].
+    #[must_use]
+    pub fn allow_when_lost(&self) -> Self {
+        self.core.allow_when_lost();
+        Self { policy: RoutePolicy::AllowWhenLost, ..self.clone() }
+    }
+
+    /// Waits until a revocation is worth more than being committed, for instance in force on every node;
+    /// `on_progress` is told as nodes confirm, with the time since the call.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] when the store cannot be asked. The revocation is as durable as its receipt says.
+    pub async fn wait(
+        &self,
+        receipt: &Receipt,
+        wish: Wish,
+        on_progress: impl FnMut(&Progress, Duration) + Send,
+    ) -> Result<Reached, Error> {
+        in_force::wait(&*self.core.store, &self.core.clock, receipt, wish, on_progress).await
+    }
+
+    /// Stops following the list and takes this node off the list of those that are waited for: for the end
+    /// of a program. No session is opened any more; every request gets 503.
+    pub async fn leave(&self) {
+        self.core.follow.leave().await;
+    }
+
     /// Opens the session that came with a request. There always is one; its verdict says why it is empty.
     ///
     /// `cookies` are the raw values of all `Cookie` fields. With warp, use `Sessions::open`.
     pub async fn begin<'a>(&self, cookies: impl IntoIterator<Item = &'a [u8]>, request: Request<'_>) -> Session<T> {
+        let sampled = self.core.counters.is_sample().then(|| self.core.now());
         let (verdict, opened) = match self.core.admit(cookies, self.policy).await {
             Ok(opened) => match self.decode(&opened) {
                 Some((value, migrated)) => {
@@ -97,6 +136,9 @@ impl<T: Payload> Sessions<T> {
                     let mut session = Session::live(self.core.clone(), opened, value, request);
                     if migrated {
                         session.update(|_| ());
+                    }
+                    if let Some(began) = sampled {
+                        self.core.counters.opening().observe(self.core.now().boot.saturating_sub(began.boot));
                     }
                     return session;
                 }
@@ -110,11 +152,15 @@ impl<T: Payload> Sessions<T> {
 
     /// Ends one session, by the handle that logs and `explain` print.
     ///
+    /// Where the list's store is away and this node has an [own file](Builder::own_file), the receipt says
+    /// [`Durability::Accepted`](crate::revocation::Durability::Accepted): it is enforced by this process, and
+    /// published as soon as the store answers.
+    ///
     /// # Errors
     ///
-    /// [`Error::Store`] when the list cannot be written: then nothing was revoked.
+    /// [`Error::Store`] when neither can be written: then nothing was revoked.
     pub async fn revoke_session(&self, handle: Handle) -> Result<Receipt, Error> {
-        self.core.publish(&[Revocation::Session { id: handle.id, day: handle.day }]).await
+        self.core.revoke(&[Revocation::Session { id: handle.id, day: handle.day }]).await
     }
 
     /// Ends every session of a subject that has begun by now.
@@ -148,9 +194,9 @@ impl<T: Payload> Sessions<T> {
     ///
     /// # Errors
     ///
-    /// As [`Sessions::revoke_session`].
+    /// As [`Sessions::revoke_session`]. While it waits for the store, nobody can log in here.
     pub async fn revoke_all(&self) -> Result<Receipt, Error> {
-        self.core.publish(&[Revocation::Everybody]).await
+        self.core.revoke(&[Revocation::Everybody]).await
     }
 
     /// Explains a bare value, a `Cookie:` line or a `Set-Cookie:` line. For operators, not for clients.
@@ -166,10 +212,26 @@ impl<T: Payload> Sessions<T> {
         &self.core.counters
     }
 
+    /// What monitoring reads of this process: text for Prometheus, of the type [`metrics::CONTENT_TYPE`].
+    ///
+    /// Verdicts, the list's state and age, what is in it, publications, one-time values, keys by state, how
+    /// long opening and sealing took. Names of people, sessions and cookies are in none of it.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        self.core.metrics()
+    }
+
     /// How far the revocation list can be trusted now.
     #[must_use]
     pub fn freshness(&self) -> Freshness {
         self.core.freshness()
+    }
+
+    /// How this node's own file fares: what waits in it for the list's store, and why it cannot be written, if so.
+    /// None without one ([`Builder::own_file`]).
+    #[must_use]
+    pub fn own_file(&self) -> Option<OwnFileState> {
+        self.core.store.own_file()
     }
 
     /// The key ring of this moment.
@@ -185,7 +247,7 @@ impl<T: Payload> Sessions<T> {
     }
 
     async fn cut_off(&self, kind: TagKind, name: &str) -> Result<Receipt, Error> {
-        self.core.publish(&[Revocation::CutOff { tag: self.core.tag(kind, name), day: self.core.last_day() }]).await
+        self.core.revoke(&[Revocation::CutOff { tag: self.core.tag(kind, name), day: self.core.last_day() }]).await
     }
 
     /// The app's type, and whether it was migrated from an older one.

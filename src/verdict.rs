@@ -1,113 +1,113 @@
 //! Why a session is there, or why it is not: one closed list.
 
-use std::fmt;
+use crate::words::closed_list;
 
-/// What was decided about the cookie that came with a request.
-///
-/// The list is closed, one place decides ([`crate::judge`]), and [`Verdict::code`] is stable: the same
-/// word stands in the code, the log, the counters, the command line and the admin endpoint.
-///
-/// ```
-/// use sealjar::Verdict;
-/// assert_eq!(Verdict::NoCookie.code(), "no_cookie");
-/// assert!(Verdict::NoCookie.fix().contains("credentials"));
-/// ```
-///
-/// # Security
-///
-/// A client should be told no more than "no session" (or 503 for [`Verdict::ListUnavailable`]); the
-/// sentences are for the operator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[must_use]
-pub enum Verdict {
-    /// The request had no cookie of our name.
-    NoCookie,
-    /// The value is not an envelope of ours.
-    Malformed,
-    /// The header or the value is beyond the caps; nothing was decoded.
-    TooLarge,
-    /// Several cookies of our name, of different sessions.
-    Duplicate,
-    /// No such key in the ring.
-    UnknownKey,
-    /// The key is out of service.
-    RetiredKey,
-    /// The key was declared leaked.
-    CompromisedKey,
-    /// The seal does not hold: changed, or made for another app, cookie name or purpose.
-    BadSeal,
-    /// A suite that this configuration does not accept.
-    WrongSuite,
-    /// Not used for longer than the idle lifetime.
-    IdleExpired,
-    /// Older than the absolute lifetime.
-    AbsoluteExpired,
-    /// Sealed, or born, later than now.
-    FromTheFuture,
-    /// This session was revoked.
-    RevokedSession,
-    /// All sessions of its subject were revoked.
-    RevokedSubject,
-    /// All sessions of its tenant were revoked.
-    RevokedTenant,
-    /// All sessions with one of its labels were revoked.
-    RevokedLabel,
-    /// Everybody was logged out.
-    RevokedAll,
-    /// An older copy: rights were taken away, or something was spent, since.
-    Superseded,
-    /// The seal holds, but the payload is not the app's type.
-    Undecodable,
-    /// The revocation list is too old to decide by.
-    ListUnavailable,
-    /// The session is live.
-    Live,
+closed_list! {
+    /// What was decided about the cookie that came with a request.
+    ///
+    /// The list is closed, one place decides ([`crate::judge`]), and [`Verdict::code`] is stable: the same
+    /// word stands in the code, the log, the counters, the command line and the admin endpoint.
+    ///
+    /// ```
+    /// use sealjar::Verdict;
+    /// assert_eq!(Verdict::NoCookie.code(), "no_cookie");
+    /// assert!(Verdict::NoCookie.fix().contains("credentials"));
+    /// ```
+    ///
+    /// # Security
+    ///
+    /// A client should be told no more than "no session" (or 503 for [`Verdict::ListUnavailable`]); the
+    /// sentences are for the operator.
+    #[must_use]
+    pub enum Verdict {
+        /// The request had no cookie of our name.
+        NoCookie = "no_cookie"
+            | "The client sent no session cookie: it never got one, dropped it, or does not send cookies here."
+            | "In a browser check Domain, Path, Secure and SameSite, and fetch with credentials; for curl use -c jar -b jar; in an API client switch its cookie jar on.",
+        /// The value is not an envelope of ours.
+        Malformed = "malformed"
+            | "The cookie's value is not one of ours: cut off, re-encoded, or written by something else."
+            | "Send the value back byte for byte as Set-Cookie gave it, and look for a proxy or client that rewrites cookies or uses the same name.",
+        /// The header or the value is beyond the caps; nothing was decoded.
+        TooLarge = "too_large"
+            | "The Cookie header or the session's value is longer than any that we accept, so nothing was decoded."
+            | "Clear this site's cookies in the client; if it comes back, find who sets so many or such large cookies on this domain.",
+        /// Several cookies of our name, of different sessions.
+        Duplicate = "duplicate"
+            | "The client sent several session cookies of this name that belong to different sessions; a sibling host may have planted one."
+            | "Log in again (all copies are being expired); use the __Host- default so that no sibling host can set this cookie.",
+        /// No such key in the ring.
+        UnknownKey = "unknown_key"
+            | "The cookie was sealed under a key that this server does not have."
+            | "Give every server the same keys folder; after a rotation check that the new key file has arrived here (sealjar keys list).",
+        /// The key is out of service.
+        RetiredKey = "retired_key"
+            | "The cookie was sealed under a key that has been taken out of service."
+            | "Log in again; if many see this, the key was retired before its longest-lived cookies had run out.",
+        /// The key was declared leaked.
+        CompromisedKey = "compromised_key"
+            | "The cookie was sealed under a key that was declared leaked."
+            | "Log in again; this is meant to be so and cannot be undone.",
+        /// The seal does not hold: changed, or made for another app, cookie name or purpose.
+        BadSeal = "bad_seal"
+            | "The seal does not hold: the cookie was changed, or was made for another app id, cookie name or purpose."
+            | "If the app id or cookie name was changed lately, change it back or let users log in again; otherwise somebody is trying out altered cookies.",
+        /// A suite that this configuration does not accept.
+        WrongSuite = "wrong_suite"
+            | "The cookie is signed where encrypted ones are expected, or the other way round, or of a suite unknown here."
+            | "Check that the reader and the writer of this cookie were built with the same suite, and that no two apps share its name.",
+        /// Not used for longer than the idle lifetime.
+        IdleExpired = "idle_expired"
+            | "The session was not used for longer than its idle lifetime."
+            | "Log in again; if this comes too early, raise .idle(..).",
+        /// Older than the absolute lifetime.
+        AbsoluteExpired = "absolute_expired"
+            | "The session has reached its absolute lifetime, which use does not extend."
+            | "Log in again; if this comes too early, raise .absolute(..) for sessions that begin from then on, or look for a server whose clock ran ahead.",
+        /// Sealed, or born, later than now.
+        FromTheFuture = "from_the_future"
+            | "The cookie was sealed later than this server's clock, or born later than the revocation list's."
+            | "Set the clocks of all servers by NTP; if the list was restored from an old copy, everybody has to log in again.",
+        /// This session was revoked.
+        RevokedSession = "revoked_session"
+            | "This very session was logged out or revoked."
+            | "Log in again; a copy of a logged-out cookie cannot come back to life.",
+        /// All sessions of its subject were revoked.
+        RevokedSubject = "revoked_subject"
+            | "All sessions of this user that had begun by then were revoked (log out everywhere)."
+            | "Log in again; sessions that begin after the revocation are not touched by it.",
+        /// All sessions of its tenant were revoked.
+        RevokedTenant = "revoked_tenant"
+            | "All sessions of this tenant that had begun by then were revoked."
+            | "Log in again; sessions that begin after the revocation are not touched by it.",
+        /// All sessions with one of its labels were revoked.
+        RevokedLabel = "revoked_label"
+            | "All sessions with one of this session's labels (a device, a provider's session) were revoked."
+            | "Log in again; sessions that begin after the revocation are not touched by it.",
+        /// Everybody was logged out.
+        RevokedAll = "revoked_all"
+            | "Everybody who had a session by then was logged out, by an operator or because the revocation list was made anew."
+            | "Log in again; if nobody did this on purpose, see whether the revocation list's file was lost.",
+        /// An older copy: rights were taken away, or something was spent, since.
+        Superseded = "superseded"
+            | "This is an older copy of the cookie: rights were taken away or something was spent in the meantime."
+            | "Use the newest cookie, or log in again if its response was lost on the way.",
+        /// The seal holds, but the payload is not the app's type.
+        Undecodable = "undecodable"
+            | "The seal holds, but the payload does not fit the app's session type any more."
+            | "Give new fields #[serde(default)], or raise .schema(..) and supply .migrate(..).",
+        /// The revocation list is too old to decide by.
+        ListUnavailable = "list_unavailable"
+            | "The revocation list could not be read for too long, so nobody can tell whether this session was revoked."
+            | "Bring the list back (its file or its server); the client keeps its cookie and may try again.",
+        /// The session is live.
+        Live = "live"
+            | "The session is live."
+            | "Nothing to do.",
+    }
 }
 
 impl Verdict {
-    /// All of them.
-    pub const ALL: [Self; 21] = [
-        Self::NoCookie,
-        Self::Malformed,
-        Self::TooLarge,
-        Self::Duplicate,
-        Self::UnknownKey,
-        Self::RetiredKey,
-        Self::CompromisedKey,
-        Self::BadSeal,
-        Self::WrongSuite,
-        Self::IdleExpired,
-        Self::AbsoluteExpired,
-        Self::FromTheFuture,
-        Self::RevokedSession,
-        Self::RevokedSubject,
-        Self::RevokedTenant,
-        Self::RevokedLabel,
-        Self::RevokedAll,
-        Self::Superseded,
-        Self::Undecodable,
-        Self::ListUnavailable,
-        Self::Live,
-    ];
-
-    /// The stable name, `snake_case`.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        self.words().0
-    }
-
-    /// The likely cause, one sentence.
-    #[must_use]
-    pub const fn cause(self) -> &'static str {
-        self.words().1
-    }
-
-    /// What to do about it, one sentence.
-    #[must_use]
-    pub const fn fix(self) -> &'static str {
-        self.words().2
-    }
-
     /// The verdict with this code.
     #[must_use]
     pub fn from_code(code: &str) -> Option<Self> {
@@ -124,120 +124,6 @@ impl Verdict {
     #[must_use]
     pub const fn index(self) -> usize {
         self as usize
-    }
-
-    /// One row a verdict: code, cause, fix. The only place where these words stand.
-    #[allow(clippy::too_many_lines, reason = "a table, and its rows belong together")]
-    const fn words(self) -> (&'static str, &'static str, &'static str) {
-        match self {
-            Self::NoCookie => (
-                "no_cookie",
-                "The client sent no session cookie: it never got one, dropped it, or does not send cookies here.",
-                "In a browser check Domain, Path, Secure and SameSite, and fetch with credentials; for curl use -c jar -b jar; in an API client switch its cookie jar on.",
-            ),
-            Self::Malformed => (
-                "malformed",
-                "The cookie's value is not one of ours: cut off, re-encoded, or written by something else.",
-                "Send the value back byte for byte as Set-Cookie gave it, and look for a proxy or client that rewrites cookies or uses the same name.",
-            ),
-            Self::TooLarge => (
-                "too_large",
-                "The Cookie header or the session's value is longer than any that we accept, so nothing was decoded.",
-                "Clear this site's cookies in the client; if it comes back, find who sets so many or such large cookies on this domain.",
-            ),
-            Self::Duplicate => (
-                "duplicate",
-                "The client sent several session cookies of this name that belong to different sessions; a sibling host may have planted one.",
-                "Log in again (all copies are being expired); use the __Host- default so that no sibling host can set this cookie.",
-            ),
-            Self::UnknownKey => (
-                "unknown_key",
-                "The cookie was sealed under a key that this server does not have.",
-                "Give every server the same keys folder; after a rotation check that the new key file has arrived here (sealjar keys list).",
-            ),
-            Self::RetiredKey => (
-                "retired_key",
-                "The cookie was sealed under a key that has been taken out of service.",
-                "Log in again; if many see this, the key was retired before its longest-lived cookies had run out.",
-            ),
-            Self::CompromisedKey => (
-                "compromised_key",
-                "The cookie was sealed under a key that was declared leaked.",
-                "Log in again; this is meant to be so and cannot be undone.",
-            ),
-            Self::BadSeal => (
-                "bad_seal",
-                "The seal does not hold: the cookie was changed, or was made for another app id, cookie name or purpose.",
-                "If the app id or cookie name was changed lately, change it back or let users log in again; otherwise somebody is trying out altered cookies.",
-            ),
-            Self::WrongSuite => (
-                "wrong_suite",
-                "The cookie is signed where encrypted ones are expected, or the other way round, or of a suite unknown here.",
-                "Check that the reader and the writer of this cookie were built with the same suite, and that no two apps share its name.",
-            ),
-            Self::IdleExpired => (
-                "idle_expired",
-                "The session was not used for longer than its idle lifetime.",
-                "Log in again; if this comes too early, raise .idle(..).",
-            ),
-            Self::AbsoluteExpired => (
-                "absolute_expired",
-                "The session has reached its absolute lifetime, which use does not extend.",
-                "Log in again; if this comes too early, raise .absolute(..) for sessions that begin from then on, or look for a server whose clock ran ahead.",
-            ),
-            Self::FromTheFuture => (
-                "from_the_future",
-                "The cookie was sealed later than this server's clock, or born later than the revocation list's.",
-                "Set the clocks of all servers by NTP; if the list was restored from an old copy, everybody has to log in again.",
-            ),
-            Self::RevokedSession => (
-                "revoked_session",
-                "This very session was logged out or revoked.",
-                "Log in again; a copy of a logged-out cookie cannot come back to life.",
-            ),
-            Self::RevokedSubject => (
-                "revoked_subject",
-                "All sessions of this user that had begun by then were revoked (log out everywhere).",
-                "Log in again; sessions that begin after the revocation are not touched by it.",
-            ),
-            Self::RevokedTenant => (
-                "revoked_tenant",
-                "All sessions of this tenant that had begun by then were revoked.",
-                "Log in again; sessions that begin after the revocation are not touched by it.",
-            ),
-            Self::RevokedLabel => (
-                "revoked_label",
-                "All sessions with one of this session's labels (a device, a provider's session) were revoked.",
-                "Log in again; sessions that begin after the revocation are not touched by it.",
-            ),
-            Self::RevokedAll => (
-                "revoked_all",
-                "Everybody who had a session by then was logged out, by an operator or because the revocation list was made anew.",
-                "Log in again; if nobody did this on purpose, see whether the revocation list's file was lost.",
-            ),
-            Self::Superseded => (
-                "superseded",
-                "This is an older copy of the cookie: rights were taken away or something was spent in the meantime.",
-                "Use the newest cookie, or log in again if its response was lost on the way.",
-            ),
-            Self::Undecodable => (
-                "undecodable",
-                "The seal holds, but the payload does not fit the app's session type any more.",
-                "Give new fields #[serde(default)], or raise .schema(..) and supply .migrate(..).",
-            ),
-            Self::ListUnavailable => (
-                "list_unavailable",
-                "The revocation list could not be read for too long, so nobody can tell whether this session was revoked.",
-                "Bring the list back (its file or its server); the client keeps its cookie and may try again.",
-            ),
-            Self::Live => ("live", "The session is live.", "Nothing to do."),
-        }
-    }
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.code())
     }
 }
 

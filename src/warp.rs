@@ -5,12 +5,13 @@ use std::fmt;
 use std::future::Future;
 
 use warp::filters::path::FullPath;
-use warp::http::header::{CACHE_CONTROL, COOKIE, HOST, HeaderValue, RETRY_AFTER, SET_COOKIE, VARY};
+use warp::http::header::{CACHE_CONTROL, CONTENT_TYPE, COOKIE, HOST, HeaderValue, RETRY_AFTER, SET_COOKIE, VARY};
 use warp::http::{HeaderMap, Method, StatusCode};
 use warp::reply::{Reply, Response};
 use warp::{Filter, Rejection};
 
 use crate::error::Error;
+use crate::metrics;
 use crate::session::{Payload, Request, Session, Stamp};
 use crate::sessions::Sessions;
 use crate::verdict::Verdict;
@@ -54,6 +55,29 @@ impl<T: Payload> Sessions<T> {
             }
             let stamp = session.commit().unwrap_or(Stamp::Nothing);
             Err(warp::reject::custom(NoSession { verdict, stamp }))
+        })
+    }
+}
+
+impl<T: Payload> Sessions<T> {
+    /// A filter that answers with [`Sessions::metrics`]. Put it behind a path of your choice that only
+    /// monitoring can reach.
+    ///
+    /// ```
+    /// # use warp::Filter; use sealjar::Sessions;
+    /// # fn routes(sessions: &Sessions<u32>) -> warp::filters::BoxedFilter<(warp::reply::Response,)> {
+    /// warp::path("metrics").and(warp::get()).and(sessions.metrics_page())
+    /// # .boxed() }
+    /// ```
+    #[must_use]
+    pub fn metrics_page(
+        &self,
+    ) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + use<T> {
+        let sessions = self.clone();
+        warp::any().map(move || {
+            let mut response = sessions.metrics().into_response();
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE));
+            response
         })
     }
 }

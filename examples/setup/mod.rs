@@ -31,9 +31,13 @@ pub fn home(example: &str) -> PathBuf {
     std::env::var_os("SEALJAR_HOME").map_or_else(own, PathBuf::from)
 }
 
-/// The one place that chooses the revocation list.
+/// The one place that chooses the revocation list, and how keys travel over a fleet.
 pub fn list<T: sealjar::Payload>(builder: Builder<T>, home: &Path) -> Builder<T> {
     let builder = builder.home(home);
+    let builder = match sealjar::io::ring_secret::from_env().unwrap_or_else(stop) {
+        Some(secret) => builder.ring_secret(secret),
+        None => builder,
+    };
     match std::env::var("REDIS_URL") {
         Ok(url) => builder.list(url),
         Err(_) => builder,
@@ -57,23 +61,29 @@ where
         stop(format!("port {port} is not free ({error}). Choose another: PORT=3031 cargo run --example ..."))
     });
     let address = listener.local_addr().unwrap_or_else(stop);
+    let asked_to_stop = asked_to_stop();
     println!("open http://{address}  (keys and list are in {})", home.display());
-    warp::serve(routes.recover(what_is_wrong)).incoming(listener).graceful(asked_to_stop()).run().await;
+    warp::serve(routes.recover(what_is_wrong)).incoming(listener).graceful(asked_to_stop).run().await;
 }
 
-async fn asked_to_stop() {
-    let interrupt = tokio::signal::ctrl_c();
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate()).unwrap_or_else(stop);
+/// Ends when somebody asks the program to stop. Listens from this call on, and not from the first look at the future:
+/// whoever asks while the first request is answered is heard.
+#[cfg(unix)]
+fn asked_to_stop() -> impl Future<Output = ()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let listen = |kind| signal(kind).unwrap_or_else(stop);
+    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt()), listen(SignalKind::terminate()));
+    async move {
         tokio::select! {
-            _ = interrupt => {}
+            _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
     }
-    #[cfg(not(unix))]
-    let _ = interrupt.await;
+}
+
+#[cfg(not(unix))]
+async fn asked_to_stop() {
+    let _ = tokio::signal::ctrl_c().await;
 }
 
 /// An answer in JSON that no cache keeps: what it says is about this visitor.

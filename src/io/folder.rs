@@ -4,15 +4,17 @@
 //! mounted secret whose symbolic link is swapped, a network file system.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::error::Error;
 use crate::id::KeyId;
-use crate::key::{Key, ListKey};
+use crate::key::{Key, ListKey, RingSecret};
 use crate::time::Seconds;
+
+use super::private::{belong_to_owner_of, create_private};
 
 const LIST_KEY: &str = "list.key";
 
@@ -42,7 +44,22 @@ pub struct Refused {
 
 /// The names and times of the files, to notice a change without reading keys again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Fingerprint(BTreeMap<PathBuf, Option<SystemTime>>);
+pub struct Fingerprint(BTreeMap<PathBuf, Option<Stamp>>);
+
+/// When a file was last written, and when anything about it was last changed: its owner and its mode, too.
+type Stamp = (SystemTime, i64, i64);
+
+fn stamp(meta: &fs::Metadata) -> Option<Stamp> {
+    let written = meta.modified().ok()?;
+    #[cfg(unix)]
+    let changed = {
+        use std::os::unix::fs::MetadataExt as _;
+        (meta.ctime(), meta.ctime_nsec())
+    };
+    #[cfg(not(unix))]
+    let changed = (0, 0);
+    Some((written, changed.0, changed.1))
+}
 
 impl KeyFolder {
     /// Names a folder; nothing is touched yet.
@@ -94,10 +111,47 @@ impl KeyFolder {
         Ok(key)
     }
 
+    /// Keeps a key that came from elsewhere; one that is there already stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Key`] when the folder cannot be written.
+    pub fn keep_copy(&self, key: &Key) -> Result<(), Error> {
+        if self.path.join(format!("{}.key", key.id())).exists() { Ok(()) } else { self.add(key) }
+    }
+
+    /// Keeps a list key that came from elsewhere, and makes the folder if need be.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Key`] when the folder cannot be made or written, or has one already.
+    pub fn keep_list_key(&self, key: &ListKey) -> Result<(), Error> {
+        make_private_folder(&self.path).map_err(|e| self.cannot("made", &e))?;
+        self.write(LIST_KEY, &key.to_file())
+    }
+
+    /// Removes a key's file. One that is not there is no fault.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Key`] when the folder cannot be written.
+    pub fn erase(&self, id: KeyId) -> Result<(), Error> {
+        match fs::remove_file(self.path.join(format!("{id}.key"))) {
+            Err(e) if e.kind() != ErrorKind::NotFound => Err(self.cannot("written", &e)),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether there is any key file at all, good or bad.
     #[must_use]
     pub fn has_keys(&self) -> bool {
         self.names().is_ok_and(|names| !names.is_empty())
+    }
+
+    /// Whether the list key is there.
+    #[must_use]
+    pub fn holds_list_key(&self) -> bool {
+        self.has_list_key().unwrap_or(false)
     }
 
     /// Reads all keys.
@@ -153,12 +207,21 @@ impl KeyFolder {
     ///
     /// [`Error::Key`] when the folder cannot be read.
     pub fn fingerprint(&self) -> Result<Fingerprint, Error> {
-        let stamp = |name: String| {
+        let look = |name: String| {
             let path = self.path.join(name);
-            let changed = fs::metadata(&path).and_then(|meta| meta.modified()).ok();
-            (path, changed)
+            let stamp = fs::metadata(&path).ok().as_ref().and_then(stamp);
+            (path, stamp)
         };
-        Ok(Fingerprint(self.names()?.into_iter().map(stamp).collect()))
+        Ok(Fingerprint(self.names()?.into_iter().map(look).collect()))
+    }
+
+    /// Finds out whether key files can be put here.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Key`] when the folder cannot be written.
+    pub fn can_be_written(&self) -> Result<(), Error> {
+        self.lock().map(drop)
     }
 
     fn has_list_key(&self) -> Result<bool, Error> {
@@ -263,6 +326,15 @@ impl KeyFolder {
     }
 }
 
+/// Reads a ring secret from a file of its own.
+///
+/// # Errors
+///
+/// [`Error::Key`] when the file is missing, open to others, or no ring secret.
+pub fn ring_secret(path: &Path) -> Result<RingSecret, Error> {
+    read_private(path).and_then(|text| RingSecret::from_text(&text)).map_err(|e| in_file(path, e))
+}
+
 /// Says which file an error is about. The sentence inside never repeats the file's content.
 fn in_file(path: &Path, error: Error) -> Error {
     match error {
@@ -301,36 +373,12 @@ fn check_mode(_: &fs::Metadata) -> Result<(), Error> {
     Ok(())
 }
 
-/// A key that root makes for an app is of no use if the app cannot read it.
-#[cfg(unix)]
-fn belong_to_owner_of(folder: &Path, file: &File) -> std::io::Result<()> {
-    use std::os::unix::fs::{MetadataExt as _, fchown};
-    let (owner, own) = (fs::metadata(folder)?, file.metadata()?);
-    if owner.uid() == own.uid() {
-        return Ok(());
-    }
-    fchown(file, Some(owner.uid()), Some(owner.gid()))
-}
-
-#[cfg(not(unix))]
-fn belong_to_owner_of(_: &Path, _: &File) -> std::io::Result<()> {
-    Ok(())
-}
-
 fn make_private_folder(path: &Path) -> std::io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(path)
-}
-
-fn create_private(path: &Path) -> std::io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
 }
 
 #[cfg(all(test, unix))]

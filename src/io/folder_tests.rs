@@ -187,3 +187,17 @@ fn a_key_belongs_to_whom_the_folder_belongs_to() {
     let meta = fs::metadata(folder.path().join(format!("{}.key", key.id()))).unwrap();
     assert_eq!((meta.uid(), meta.mode() & 0o777), (65_534, 0o600));
 }
+
+/// The sentence about an open file says `chmod 600`: that alone has to be noticed.
+#[test]
+fn a_changed_mode_is_a_change() {
+    let (_dir, folder) = folder();
+    folder.init(NOW).unwrap();
+    write(&folder, "00000000.key", "text", 0o644);
+    let open = folder.fingerprint().unwrap();
+    assert_eq!(folder.fingerprint().unwrap(), open);
+    // The clocks of file systems tick every few milliseconds.
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    fs::set_permissions(folder.path().join("00000000.key"), fs::Permissions::from_mode(0o600)).unwrap();
+    assert_ne!(folder.fingerprint().unwrap(), open);
+}

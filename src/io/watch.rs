@@ -5,8 +5,11 @@ use std::time::Duration;
 use tokio::task::spawn_blocking;
 
 use super::folder::{Contents, Fingerprint, KeyFolder};
+use super::wake::Waiter;
 
 const INTERVAL: Duration = Duration::from_secs(1);
+/// What is done after changes is done at least this often.
+const AT_LEAST: Duration = Duration::from_secs(5);
 
 /// Watches for anything that differs from what was `seen`, until `changed` answers `false`.
 ///
@@ -25,6 +28,37 @@ pub fn start(folder: KeyFolder, mut seen: Fingerprint, changed: impl Fn(Contents
                     return;
                 }
             }
+        }
+    });
+}
+
+/// Runs what waits for a disk beside the async threads. Nothing if the runtime is ending.
+pub async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    spawn_blocking(work).await.ok()
+}
+
+/// Runs `step` after every change of what `waiter` waits for, and every few seconds, until it answers `false`.
+///
+/// # Panics
+///
+/// Outside a tokio runtime.
+pub fn after_changes<F: Future<Output = bool> + Send>(mut waiter: Waiter, step: impl Fn() -> F + Send + 'static) {
+    tokio::spawn(async move {
+        while step().await {
+            waiter.changed(AT_LEAST).await;
+        }
+    });
+}
+
+/// Runs `step` again and again, each time after the pause that it answers, until it answers none.
+///
+/// # Panics
+///
+/// Outside a tokio runtime.
+pub fn again<F: Future<Output = Option<Duration>> + Send>(step: impl Fn() -> F + Send + 'static) {
+    tokio::spawn(async move {
+        while let Some(pause) = step().await {
+            tokio::time::sleep(pause).await;
         }
     });
 }

@@ -1,11 +1,11 @@
 //! How old the list may be, and what a route does about it: one table, no I/O.
 //!
-//! | list is | `relaxed` route | default route | `strict` route |
-//! |---|---|---|---|
-//! | fresh (at most S old) | decide here | decide here | a beat that began after the request |
-//! | stale (at most H old) | decide here | a beat, else 503 | the same |
-//! | lost (older than H) | 503 | 503 | 503 |
-//! | joining (never read) | 503 | 503 | 503 |
+//! | list is | `relaxed` route | default route | `strict` route | `allow_when_lost` |
+//! |---|---|---|---|---|
+//! | fresh (at most S old) | decide here | decide here | a beat that began after the request | decide here |
+//! | stale (at most H old) | decide here | a beat, else 503 | the same | decide here |
+//! | lost (older than H) | 503 | 503 | 503 | decide here |
+//! | joining (never read) | 503 | 503 | 503 | 503 |
 //!
 //! The age is counted from the *start* of the last beat that counted, on a clock that counts suspend.
 
@@ -42,6 +42,22 @@ pub enum Freshness {
     Lost,
 }
 
+impl Freshness {
+    /// All states.
+    pub const ALL: [Self; 4] = [Self::Joining, Self::Fresh, Self::Stale, Self::Lost];
+
+    /// The name, in lower case.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Joining => "joining",
+            Self::Fresh => "fresh",
+            Self::Stale => "stale",
+            Self::Lost => "lost",
+        }
+    }
+}
+
 impl Bounds {
     /// Judges the age of a list whose last good beat began at `beat` (boot time).
     #[must_use]
@@ -65,6 +81,8 @@ pub enum RoutePolicy {
     Default,
     /// Asks the store for every request that brings a good cookie.
     Strict,
+    /// Goes on with whatever list there is, however old. Fails open because the app said so, by name.
+    AllowWhenLost,
 }
 
 /// What to do before the list may be consulted.
@@ -83,7 +101,9 @@ impl RoutePolicy {
     #[must_use]
     pub const fn admit(self, freshness: Freshness) -> Admission {
         match (self, freshness) {
-            (_, Freshness::Joining | Freshness::Lost) => Admission::Unavailable,
+            (_, Freshness::Joining) => Admission::Unavailable,
+            (Self::AllowWhenLost, _) => Admission::Local,
+            (_, Freshness::Lost) => Admission::Unavailable,
             (Self::Strict, _) | (Self::Default, Freshness::Stale) => Admission::Beat,
             (Self::Relaxed, _) | (Self::Default, Freshness::Fresh) => Admission::Local,
         }
@@ -110,11 +130,12 @@ mod tests {
     fn the_table_of_routes() {
         use Admission::{Beat, Local, Unavailable};
         let row = |freshness| {
-            [RoutePolicy::Relaxed, RoutePolicy::Default, RoutePolicy::Strict].map(|policy| policy.admit(freshness))
+            use RoutePolicy::{AllowWhenLost, Default, Relaxed, Strict};
+            [Relaxed, Default, Strict, AllowWhenLost].map(|policy| policy.admit(freshness))
         };
-        assert_eq!(row(Freshness::Fresh), [Local, Local, Beat]);
-        assert_eq!(row(Freshness::Stale), [Local, Beat, Beat]);
-        assert_eq!(row(Freshness::Lost), [Unavailable; 3]);
-        assert_eq!(row(Freshness::Joining), [Unavailable; 3]);
+        assert_eq!(row(Freshness::Fresh), [Local, Local, Beat, Local]);
+        assert_eq!(row(Freshness::Stale), [Local, Beat, Beat, Local]);
+        assert_eq!(row(Freshness::Lost), [Unavailable, Unavailable, Unavailable, Local]);
+        assert_eq!(row(Freshness::Joining), [Unavailable; 4]);
     }
 }

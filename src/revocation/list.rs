@@ -1,26 +1,24 @@
 //! The list itself, as a value, and the one fold that judges a session by it.
 //!
-//! The cookie carries its expiry day, so a check opens one day's set. A day has two halves: a *settled*
-//! set that snapshots share, and a small *recent* one that is copied when a record arrives:
+//! The cookie carries its expiry day, so a check opens one day:
 //!
 //! ```text
-//!   days   2026-11-23   settled: 300,000 ids (shared)   recent: 17
-//!          2026-11-24   settled: 700,000 ids (shared)   recent: 3,100  ── at 4,096 ──► settled
+//!   days   2026-11-23   sessions: 300,000 ids   floors: 12
+//!          2026-11-24   sessions: 700,000 ids   floors: 40
 //!   cut-offs by tag · everybody · keys
 //! ```
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::Arc;
-
-use hashbrown::{HashMap, HashSet};
 
 use crate::claims::Claims;
-use crate::id::{SessionId, ShortId, Tag};
-use crate::rotation::Rotation;
+use crate::id::{KeyId, SessionId, ShortId, Tag};
+use crate::rotation::{KeyRecord, Rotation};
 use crate::time::{Day, Position};
 
+use super::memory::cuts_off;
 use super::record::Record;
+use super::records::Records;
+use super::shards::{Shards, Value};
 
 /// What the list says of a session, if it denies it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,28 +39,24 @@ pub enum Denial {
     Forgotten,
 }
 
-/// The revocation list: grows, merges, judges. Cloning is cheap, days are shared.
+/// The revocation list: grows, merges, judges. Cloning is cheap: copies share what they have in common.
 #[derive(Clone, Debug, Default)]
 pub struct RevocationList {
     days: BTreeMap<Day, DayList>,
-    cut_offs: Halves<HashMap<u64, CutOff, Identity>>,
+    cut_offs: Shards<CutOff>,
     everybody: Option<Position>,
     rotation: Rotation,
     /// What was dropped: mostly one entry, as each day's covers the one before.
     forgotten: Vec<(Day, Position)>,
+    /// Cut-offs that wait in this node's own file. The store will place them above whatever it has given out by then,
+    /// so here they mean everybody until it has. No part of the list as stores and other nodes know it.
+    unplaced: Vec<Record>,
 }
 
 #[derive(Clone, Debug, Default)]
 struct DayList {
-    sessions: Halves<HashSet<u64, Identity>>,
-    floors: Halves<HashMap<u64, u32, Identity>>,
-}
-
-/// A large shared half and a small one that is cheap to copy.
-#[derive(Clone, Debug, Default)]
-struct Halves<T> {
-    settled: Arc<T>,
-    recent: Arc<T>,
+    sessions: Shards<()>,
+    floors: Shards<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,8 +65,11 @@ struct CutOff {
     day: Day,
 }
 
-/// How many recent entries there may be before they join the settled ones.
-const RECENT: usize = 4096;
+impl Value for CutOff {
+    fn join(self, other: Self) -> Self {
+        Self { position: self.position.max(other.position), day: self.day.max(other.day) }
+    }
+}
 
 impl RevocationList {
     /// The one place that decides whether a session was revoked.
@@ -82,21 +79,27 @@ impl RevocationList {
     pub fn check(&self, session: SessionId, claims: &Claims) -> Option<Denial> {
         let id = session.short().0;
         if let Some(day) = self.days.get(&claims.expires.day()) {
-            if day.sessions.contains(id) {
+            if day.sessions.get(id).is_some() {
                 return Some(Denial::Session);
             }
             if day.floors.get(id).is_some_and(|floor| claims.generation < floor) {
                 return Some(Denial::Superseded);
             }
         }
-        let cut = |tag: Tag| self.cut_off(tag).is_some_and(|position| claims.born <= position);
+        let unplaced = |is: &dyn Fn(&Record) -> bool| self.unplaced.iter().any(is);
+        let cut = |tag: Tag| {
+            self.cut_off(tag).is_some_and(|position| claims.born <= position)
+                || unplaced(&|record| matches!(record, Record::CutOff { tag: of, .. } if *of == tag))
+        };
         if claims.tags.subject.is_some_and(cut) {
             Some(Denial::Subject)
         } else if claims.tags.tenant.is_some_and(cut) {
             Some(Denial::Tenant)
         } else if claims.tags.labels().any(cut) {
             Some(Denial::Label)
-        } else if self.everybody.is_some_and(|position| claims.born <= position) {
+        } else if self.everybody.is_some_and(|position| claims.born <= position)
+            || unplaced(&|record| matches!(record, Record::Everybody { .. }))
+        {
             Some(Denial::Everybody)
         } else if self.forgotten.iter().any(|&(day, position)| claims.expires.day() < day && claims.born <= position) {
             Some(Denial::Forgotten)
@@ -112,12 +115,29 @@ impl RevocationList {
         cut_offs.max().map_or(Position(0), Position::next)
     }
 
+    /// Enforces the cut-offs among these, whatever positions they have, until [`RevocationList::only_unplaced`].
+    pub(super) fn place_later(&mut self, records: &[Record]) {
+        self.unplaced.extend(records.iter().filter(|record| cuts_off(record)));
+    }
+
+    /// Which of them the store has not placed yet. Says whether that changed anything.
+    pub(super) fn only_unplaced(&mut self, still: &[Record]) -> bool {
+        let before = self.unplaced.len();
+        self.unplaced.retain(|record| still.contains(record));
+        self.unplaced.len() != before
+    }
+
+    /// Whether cut-offs wait to be placed.
+    pub(super) const fn has_unplaced(&self) -> bool {
+        !self.unplaced.is_empty()
+    }
+
     /// Merges one record in. Says whether the list learned anything.
     pub fn insert(&mut self, record: Record) -> bool {
         match record {
-            Record::Session { id, day } => self.days.entry(day).or_default().sessions.insert(id.0),
-            Record::Floor { id, floor, day } => self.days.entry(day).or_default().floors.raise(id.0, floor),
-            Record::CutOff { tag, position, day } => self.cut_offs.raise(tag, CutOff { position, day }),
+            Record::Session { id, day } => self.days.entry(day).or_default().sessions.insert(id.0, ()),
+            Record::Floor { id, floor, day } => self.days.entry(day).or_default().floors.insert(id.0, floor),
+            Record::CutOff { tag, position, day } => self.cut_offs.insert(tag.0, CutOff { position, day }),
             Record::Everybody { position } => {
                 let news = self.everybody < Some(position);
                 self.everybody = self.everybody.max(Some(position));
@@ -125,6 +145,37 @@ impl RevocationList {
             }
             Record::Key { key, record } => self.rotation.insert(key, record),
             Record::Forgotten { day, position } => self.note_forgotten(day, position),
+        }
+    }
+
+    /// A list of all these records, which are sorted for it: a day's sessions come in at once, not one by one.
+    #[must_use]
+    pub fn of(records: &mut Records) -> Self {
+        records.sort();
+        let mut list: Self = records.others().iter().copied().collect();
+        for (&day, ids) in records.sessions() {
+            list.add_sessions(day, ids);
+        }
+        list
+    }
+
+    /// Merges many revoked sessions of one day in, sorted ones soonest. Says whether the list learned anything.
+    pub(super) fn add_sessions(&mut self, day: Day, ids: &[u64]) -> bool {
+        self.days.entry(day).or_default().sessions.add(ids, ())
+    }
+
+    /// Whether a record is in here, or covered by what is.
+    #[must_use]
+    pub fn holds(&self, record: &Record) -> bool {
+        match *record {
+            Record::Session { id, day } => self.days.get(&day).is_some_and(|day| day.sessions.holds(id.0, ())),
+            Record::Floor { id, floor, day } => self.days.get(&day).is_some_and(|day| day.floors.holds(id.0, floor)),
+            Record::CutOff { tag, position, day } => self.cut_offs.holds(tag.0, CutOff { position, day }),
+            Record::Everybody { position } => self.everybody >= Some(position),
+            Record::Key { key, record } => !self.rotation.clone().insert(key, record),
+            Record::Forgotten { day, position } => {
+                self.forgotten.iter().any(|&(known, at)| day <= known && position <= at)
+            }
         }
     }
 
@@ -139,15 +190,14 @@ impl RevocationList {
             self.note_forgotten(today, position);
         }
         if self.cut_offs.iter().any(|(_, cut)| cut.day < today) {
-            let kept = self.cut_offs.iter().filter(|(_, cut)| cut.day >= today).collect();
-            self.cut_offs = Halves { settled: Arc::new(kept), recent: Arc::default() };
+            self.cut_offs = self.cut_offs.iter().filter(|(_, cut)| cut.day >= today).collect();
             self.note_forgotten(today, position);
         }
     }
 
     /// Says whether it was news: an entry that another one covers is none.
     fn note_forgotten(&mut self, day: Day, position: Position) -> bool {
-        let news = !self.forgotten.iter().any(|&(known, at)| day <= known && position <= at);
+        let news = !self.holds(&Record::Forgotten { day, position });
         if news {
             self.forgotten.retain(|&(known, at)| !(known <= day && at <= position));
             self.forgotten.push((day, position));
@@ -155,12 +205,31 @@ impl RevocationList {
         news
     }
 
-    /// Every record, so that a store that lost some can be given them back.
+    /// Every record.
     pub fn records(&self) -> impl Iterator<Item = Record> + '_ {
-        let days = self.days.iter().flat_map(|(&day, list)| {
-            let sessions = list.sessions.iter().map(move |id| Record::Session { id: ShortId(id), day });
-            let floors = list.floors.iter().map(move |(id, floor)| Record::Floor { id: ShortId(id), floor, day });
-            sessions.chain(floors)
+        let sessions = self.days.iter().flat_map(|(&day, list)| list.ids().map(move |id| Record::Session { id, day }));
+        sessions.chain(self.other_records())
+    }
+
+    /// The records that are not among `theirs`, so that a store that lost them can be given them back.
+    ///
+    /// `theirs` must be in here, and sorted.
+    pub(super) fn beyond(&self, theirs: &Records) -> impl Iterator<Item = Record> {
+        let sessions = self.days.iter().flat_map(|(&day, list)| {
+            let theirs = theirs.sessions().get(&day).map_or(&[][..], Vec::as_slice);
+            // All of theirs are here, so as many here are the same ones.
+            let more = (list.sessions.len() != theirs.len()).then(|| list.ids());
+            let missing = more.into_iter().flatten().filter(|id| theirs.binary_search(&id.0).is_err());
+            missing.map(move |id| Record::Session { id, day })
+        });
+        let others: Self = theirs.others().iter().copied().collect();
+        sessions.chain(self.other_records().filter(move |record| !others.holds(record)))
+    }
+
+    /// Those that are of no revoked session.
+    fn other_records(&self) -> impl Iterator<Item = Record> + '_ {
+        let floors = self.days.iter().flat_map(|(&day, list)| {
+            list.floors.iter().map(move |(id, floor)| Record::Floor { id: ShortId(id), floor, day })
         });
         let cut_offs = self.cut_offs.iter().map(|(tag, cut)| Record::CutOff {
             tag: Tag(tag),
@@ -170,21 +239,37 @@ impl RevocationList {
         let everybody = self.everybody.map(|position| Record::Everybody { position });
         let keys = self.rotation.records().map(|(key, record)| Record::Key { key, record });
         let forgotten = self.forgotten.iter().map(|&(day, position)| Record::Forgotten { day, position });
-        days.chain(cut_offs).chain(everybody).chain(keys).chain(forgotten)
+        floors.chain(cut_offs).chain(everybody).chain(keys).chain(forgotten)
     }
 
     /// How many records it holds.
     #[must_use]
     pub fn len(&self) -> usize {
-        let days: usize = self.days.values().map(|day| day.sessions.len() + day.floors.len()).sum();
-        let others = usize::from(self.everybody.is_some()) + self.rotation.records().count() + self.forgotten.len();
-        days + self.cut_offs.len() + others
+        self.days.values().map(|day| day.sessions.len()).sum::<usize>() + self.other_records().count()
+    }
+
+    /// What it takes up in memory, in bytes. Copies share most of it.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let day = |day: &DayList| size_of::<DayList>() + day.sessions.bytes() + day.floors.bytes();
+        let days = self.days.values().map(day).sum::<usize>();
+        let few = self.forgotten.capacity() * size_of::<(Day, Position)>()
+            + self.rotation.records().count() * size_of::<(KeyId, KeyRecord)>();
+        size_of::<Self>() + days + self.cut_offs.bytes() + few
+    }
+
+    /// How many records of each kind it holds.
+    #[must_use]
+    pub fn counts(&self) -> [(&'static str, usize); 3] {
+        let sum = |count: fn(&DayList) -> usize| self.days.values().map(count).sum();
+        let (sessions, floors) = (sum(|day| day.sessions.len()), sum(|day| day.floors.len()));
+        [("session", sessions), ("floor", floors), ("cut_off", self.cut_offs.len())]
     }
 
     /// Whether nothing was ever revoked.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.records().next().is_none()
     }
 
     /// Where the keys stand.
@@ -193,104 +278,38 @@ impl RevocationList {
         &self.rotation
     }
 
-    fn cut_off(&self, tag: Tag) -> Option<Position> {
+    /// Until when everybody is cut off, if they are.
+    #[must_use]
+    pub const fn everybody(&self) -> Option<Position> {
+        self.everybody
+    }
+
+    /// The lowest generation of a session that is accepted, if older ones are not.
+    #[must_use]
+    pub fn floor(&self, id: ShortId, day: Day) -> Option<u32> {
+        self.days.get(&day)?.floors.get(id.0)
+    }
+
+    /// Until when the sessions with this tag are cut off, if they are.
+    #[must_use]
+    pub fn cut_off(&self, tag: Tag) -> Option<Position> {
         self.cut_offs.get(tag.0).map(|cut| cut.position)
     }
 }
 
-impl Halves<HashSet<u64, Identity>> {
-    fn contains(&self, id: u64) -> bool {
-        self.settled.contains(&id) || self.recent.contains(&id)
-    }
-
-    fn insert(&mut self, id: u64) -> bool {
-        if self.contains(id) {
-            return false;
-        }
-        Arc::make_mut(&mut self.recent).insert(id);
-        if self.recent.len() >= RECENT {
-            Arc::make_mut(&mut self.settled).extend(std::mem::take(&mut self.recent).iter());
-        }
-        true
-    }
-
-    fn iter(&self) -> impl Iterator<Item = u64> + '_ {
-        self.settled.iter().chain(self.recent.iter()).copied()
-    }
-
-    fn len(&self) -> usize {
-        self.settled.len() + self.recent.len()
+impl DayList {
+    fn ids(&self) -> impl Iterator<Item = ShortId> + '_ {
+        self.sessions.iter().map(|(id, ())| ShortId(id))
     }
 }
 
-impl<V: Copy> Halves<HashMap<u64, V, Identity>> {
-    /// The caller has merged `value` with what was known, so the recent half is always the higher one.
-    fn put(&mut self, id: u64, value: V) {
-        Arc::make_mut(&mut self.recent).insert(id, value);
-        if self.recent.len() >= RECENT {
-            let recent = std::mem::take(&mut self.recent);
-            Arc::make_mut(&mut self.settled).extend(recent.iter().map(|(&id, &value)| (id, value)));
+impl FromIterator<Record> for RevocationList {
+    fn from_iter<I: IntoIterator<Item = Record>>(records: I) -> Self {
+        let mut list = Self::default();
+        for record in records {
+            list.insert(record);
         }
-    }
-
-    fn get(&self, id: u64) -> Option<V> {
-        self.recent.get(&id).or_else(|| self.settled.get(&id)).copied()
-    }
-
-    /// Every entry once: the recent half speaks for ids that are in both.
-    fn iter(&self) -> impl Iterator<Item = (u64, V)> + '_ {
-        let settled = self.settled.iter().filter(|(id, _)| !self.recent.contains_key(*id));
-        settled.chain(self.recent.iter()).map(|(&id, &value)| (id, value))
-    }
-
-    fn len(&self) -> usize {
-        self.iter().count()
-    }
-}
-
-impl Halves<HashMap<u64, u32, Identity>> {
-    fn raise(&mut self, id: u64, floor: u32) -> bool {
-        let news = self.get(id) < Some(floor);
-        if news {
-            self.put(id, floor);
-        }
-        news
-    }
-}
-
-impl Halves<HashMap<u64, CutOff, Identity>> {
-    fn raise(&mut self, tag: Tag, cut: CutOff) -> bool {
-        let known = self.get(tag.0);
-        let merged = known
-            .map_or(cut, |known| CutOff { position: known.position.max(cut.position), day: known.day.max(cut.day) });
-        let news = known != Some(merged);
-        if news {
-            self.put(tag.0, merged);
-        }
-        news
-    }
-}
-
-/// Keys are random ids of ours, or keyed hashes, and are looked up only behind a verified seal: they are
-/// their own hash, and nobody can choose colliding ones.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct IdentityHasher(u64);
-
-type Identity = BuildHasherDefault<IdentityHasher>;
-
-impl Hasher for IdentityHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
-        }
-    }
-
-    fn write_u64(&mut self, n: u64) {
-        self.0 = n;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
+        list
     }
 }
 

@@ -96,22 +96,32 @@ fn what_was_forgotten_too_early_stays_denied() {
 #[test]
 fn many_records_settle_and_are_all_found() {
     let mut list = RevocationList::default();
-    let count = 3 * RECENT as u64 + 17;
+    let spread = |n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let count = 20_000;
+    let mut snapshots = Vec::new();
     for n in 0..count {
-        list.insert(Record::Session { id: ShortId(n), day: TODAY });
-        list.insert(Record::Floor { id: ShortId(n), floor: 1, day: TODAY });
-        list.insert(Record::Floor { id: ShortId(n / 2), floor: 2, day: TODAY });
-        list.insert(Record::CutOff { tag: Tag(n), position: Position(n), day: TODAY });
+        let id = ShortId(spread(n));
+        list.insert(Record::Session { id, day: TODAY });
+        list.insert(Record::Floor { id, floor: 1, day: TODAY });
+        list.insert(Record::Floor { id: ShortId(spread(n / 2)), floor: 2, day: TODAY });
+        list.insert(Record::CutOff { tag: Tag(id.0), position: Position(n), day: TODAY });
+        if n % 1000 == 0 {
+            snapshots.push((n + 1, list.clone()));
+        }
     }
     assert_eq!(list.len() as u64, 3 * count);
-    let all = |n| list.check(session(n), &claims(0, 0, Tags::default())) == Some(Denial::Session);
-    assert!((0..count).all(all) && !all(count));
-    let mut copy = RevocationList::default();
-    for record in list.records() {
-        copy.insert(record);
+    let revoked = |list: &RevocationList, n| {
+        list.check(session(spread(n)), &claims(0, 0, Tags::default())) == Some(Denial::Session)
+    };
+    assert!((0..count).all(|n| revoked(&list, n)) && !revoked(&list, count));
+    for (count, list) in snapshots {
+        assert_eq!(list.len() as u64, 3 * count, "a snapshot stays as it is");
+        assert!(revoked(&list, count - 1) && !revoked(&list, count));
     }
+    let copy: RevocationList = list.records().collect();
     assert_eq!(copy.len(), list.len());
-    assert_eq!(copy.check(session(count), &claims(0, 0, Tags::default())), None);
+    assert!(list.records().all(|record| copy.holds(&record)));
+    assert!(!revoked(&copy, count));
 }
 
 fn any_record() -> impl Strategy<Value = Record> {
@@ -127,19 +137,15 @@ fn any_record() -> impl Strategy<Value = Record> {
         (0..4_u32, 0..9_u64)
             .prop_map(|(n, position)| Record::Forgotten { day: Day(TODAY.0 + n), position: Position(position) }),
         (0..9_u64).prop_map(|position| Record::Everybody { position: Position(position) }),
-        (0..3_u8, 1..=5_u8, 0..3_u32).prop_map(|(key, state, promotion)| Record::Key {
+        (0..3_u8, 1..=5_u8, 0..3_u32, 0..3_u32).prop_map(|(key, state, promotion, mark)| Record::Key {
             key: KeyId([0, 0, 0, key]),
-            record: KeyRecord { state: KeyState::from_number(state).unwrap(), promotion },
+            record: KeyRecord { state: KeyState::from_number(state).unwrap(), promotion, mark: Seconds(mark) },
         }),
     ]
 }
 
 fn list_of(records: &[Record]) -> RevocationList {
-    let mut list = RevocationList::default();
-    for record in records {
-        list.insert(*record);
-    }
-    list
+    records.iter().copied().collect()
 }
 
 fn sorted(list: &RevocationList) -> Vec<String> {
@@ -148,8 +154,11 @@ fn sorted(list: &RevocationList) -> Vec<String> {
     records
 }
 
+/// 10^5 in a release build, as CI makes.
+const SEQUENCES: u32 = if cfg!(debug_assertions) { 4096 } else { 100_000 };
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4096))]
+    #![proptest_config(ProptestConfig::with_cases(SEQUENCES))]
 
     #[test]
     fn a_record_never_turns_a_denial_into_an_acceptance(
@@ -162,7 +171,9 @@ proptest! {
         let mut list = RevocationList::default();
         let mut denied = false;
         for record in records {
-            list.insert(record);
+            let held = list.holds(&record);
+            prop_assert_eq!(list.insert(record), !held, "what is held is no news");
+            prop_assert!(list.holds(&record));
             let now = list.check(session(id), &claims).is_some();
             prop_assert!(now || !denied, "{:?} let it back in", record);
             denied = now;
@@ -175,6 +186,24 @@ proptest! {
         let mut backwards: Vec<_> = records.iter().rev().copied().collect();
         backwards.extend(records.iter().copied());
         prop_assert_eq!(sorted(&forth), sorted(&list_of(&backwards)));
+        prop_assert_eq!(sorted(&forth), sorted(&RevocationList::of(&mut backwards.into())), "at once");
         prop_assert_eq!(forth.len(), forth.records().count());
+    }
+
+    #[test]
+    fn what_is_beyond_a_store_is_what_it_would_learn(
+        ours in proptest::collection::vec(any_record(), 0..12),
+        theirs in proptest::collection::vec(any_record(), 0..12),
+    ) {
+        let mut packed = Records::from(theirs.clone());
+        prop_assert_eq!(packed.len(), theirs.len());
+        prop_assert_eq!(sorted(&packed.iter().collect()), sorted(&list_of(&theirs)));
+        packed.sort();
+        let list = list_of(&[ours, theirs.clone()].concat());
+        let mut store = list_of(&theirs);
+        for record in list.beyond(&packed) {
+            prop_assert!(store.insert(record), "{:?} is news to it", record);
+        }
+        prop_assert_eq!(sorted(&store), sorted(&list));
     }
 }

@@ -14,12 +14,22 @@
 
 pub mod freshness;
 pub mod list;
+pub mod memory;
+pub mod node;
 pub mod record;
+mod records;
 pub mod replica;
+mod shards;
 pub mod store;
 
 pub use freshness::{Bounds, Freshness, RoutePolicy};
 pub use list::{Denial, RevocationList};
+pub use memory::{Memory, Origin, Snapshot, Waiting};
+pub use node::{Node, Nodes, Progress, Report};
 pub use record::{Record, Revocation};
+pub use records::Records;
 pub use replica::{Replica, View};
-pub use store::{Beat, Durability, Follower, Once, OnceValue, Profile, Raised, Receipt, RevocationStore};
+pub use store::{
+    Beat, Condition, Durability, Follower, Heard, Once, OnceValue, OwnFileState, Parcel, Profile, Raised, Receipt,
+    RevocationStore, Stand,
+};

@@ -56,6 +56,20 @@ pub enum Record {
 }
 
 impl Record {
+    /// The wish that became this record, to be published once more at a new position; none for what only a
+    /// store says.
+    #[must_use]
+    pub const fn again(&self) -> Option<Revocation> {
+        Some(match *self {
+            Self::Session { id, day } => Revocation::Session { id, day },
+            Self::Floor { id, floor, day } => Revocation::Floor { id, floor, day },
+            Self::CutOff { tag, day, .. } => Revocation::CutOff { tag, day },
+            Self::Everybody { .. } => Revocation::Everybody,
+            Self::Key { key, record } => Revocation::Key { key, record },
+            Self::Forgotten { .. } => return None,
+        })
+    }
+
     /// The last day on which it can matter; none for what is kept for good.
     #[must_use]
     pub const fn day(&self) -> Option<Day> {
@@ -63,6 +77,20 @@ impl Record {
             Self::Session { day, .. } | Self::Floor { day, .. } | Self::CutOff { day, .. } => Some(*day),
             Self::Everybody { .. } | Self::Key { .. } | Self::Forgotten { .. } => None,
         }
+    }
+
+    /// The wish that becomes this record, wherever it is published ([`Revocation::at`]); none for what nobody
+    /// wishes.
+    #[must_use]
+    pub const fn wish(self) -> Option<Revocation> {
+        Some(match self {
+            Self::Session { id, day } => Revocation::Session { id, day },
+            Self::Floor { id, floor, day } => Revocation::Floor { id, floor, day },
+            Self::CutOff { tag, day, .. } => Revocation::CutOff { tag, day },
+            Self::Everybody { .. } => Revocation::Everybody,
+            Self::Key { key, record } => Revocation::Key { key, record },
+            Self::Forgotten { .. } => return None,
+        })
     }
 }
 

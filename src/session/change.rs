@@ -1,8 +1,8 @@
 //! What must happen to the cookie at the end of a request: write it, remove it, or leave it alone.
 //!
 //! ```text
-//!  list unavailable ─► 503, cookie untouched
 //!  logged out ───────► remove
+//!  list unavailable ─► 503, cookie untouched
 //!  duplicate ────────► remove every copy
 //!  changed, new, due for a refresh, sealed under an old key ─► seal and write
 //!  else ─────────────► nothing
@@ -56,10 +56,11 @@ impl<T: Payload> Session<T> {
     /// cannot be written, [`Error::Key`] when no key may seal. The browser then keeps the cookie it has.
     pub fn commit(mut self) -> Result<Stamp, Error> {
         self.stamped = true;
-        if self.verdict == Verdict::ListUnavailable {
+        if self.verdict == Verdict::ListUnavailable && !self.ended {
             return Ok(Stamp::Unavailable);
         }
-        let now = self.core.now().seconds();
+        let began = self.core.now();
+        let now = began.seconds();
         let rules = self.core.config.cookie();
         let payload = self.payload()?;
         let mut lines = Vec::new();
@@ -72,6 +73,7 @@ impl<T: Payload> Session<T> {
             // Ours is written, not removed; copies elsewhere still go.
             lines.drain(..1.min(lines.len()));
             lines.push(self.write(identity, &self.extras.encode()?, &payload.bytes, &self.value, now)?);
+            self.core.counters.sealing().observe(self.core.now().boot.saturating_sub(began.boot));
         }
         Ok(if lines.is_empty() { Stamp::Nothing } else { Stamp::SetCookie(lines) })
     }
@@ -80,20 +82,14 @@ impl<T: Payload> Session<T> {
     pub(super) fn has_news(&self) -> bool {
         self.ended
             || self.extras.changed()
-            || self.is_new()
+            || self.renewed.is_some()
             || (self.touched && self.payload().is_ok_and(|p| p.changed))
-    }
-
-    /// Whether the identity is not the one that came in.
-    fn is_new(&self) -> bool {
-        let came_in = self.kept.as_ref().map(|opened| Identity { id: opened.session, claims: opened.claims });
-        self.identity.is_some() && self.identity != came_in
     }
 
     /// Whose cookie to write, if one is to be written.
     fn identity_to_write(&self, payload_changed: bool, now: Seconds) -> Result<Option<Identity>, Error> {
         let changed = payload_changed || self.extras.changed();
-        match (self.identity, &self.kept) {
+        match (self.identity(), &self.kept) {
             (None, _) if changed && (payload_changed || !self.extras.is_empty()) => {
                 self.new_identity(self.core.born_visitor()).map(Some)
             }
@@ -101,7 +97,7 @@ impl<T: Payload> Session<T> {
             (Some(identity), Some(kept)) => {
                 let due = kept.claims.sealed_at.until(now) >= self.core.config.refresh();
                 let old_key = self.core.ring.load().sealing().is_some_and(|key| key.id() != kept.key);
-                Ok((changed || due || old_key || self.is_new()).then_some(identity))
+                Ok((changed || due || old_key || self.renewed.is_some()).then_some(identity))
             }
             (Some(identity), None) => Ok(Some(identity)),
         }
@@ -167,7 +163,7 @@ impl<T: Payload> Session<T> {
         if let (Some(kept), false) = (kept, self.touched) {
             return Ok(Encoded { bytes: Cow::Borrowed(kept.payload()), changed: false });
         }
-        if !self.touched && self.identity.is_none() && self.extras.is_empty() {
+        if !self.touched && self.identity().is_none() && self.extras.is_empty() {
             return Ok(Encoded { bytes: Cow::Borrowed(&[]), changed: false });
         }
         let mut bytes = Vec::with_capacity(512);

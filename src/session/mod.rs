@@ -1,6 +1,7 @@
 //! One visitor's session, in the hands of one request.
 
 mod change;
+mod end;
 mod extras;
 mod login;
 mod map;
@@ -64,10 +65,10 @@ pub struct Session<T: Payload> {
     /// The cookie as it came, when it was good.
     kept: Option<Opened>,
     /// Sessions that were not opened for the app, and are as good as ever elsewhere: one of another type,
-    /// or several under one name. Nothing of them is shown, and logging out ends them too.
+    /// or several under one name; or nobody can tell. Nothing of them is shown, and logging out ends them too.
     aside: Vec<Opened>,
-    /// Who this session is from now on: as kept, or new since login.
-    identity: Option<Identity>,
+    /// Who this session is from now on, where that is not who came in.
+    renewed: Option<Box<Identity>>,
     extras: Extras,
     touched: bool,
     ended: bool,
@@ -101,7 +102,7 @@ impl<T: Payload> Session<T> {
     /// No session, and why, with the sessions whose seal held.
     pub(crate) fn refused(core: Arc<Core>, verdict: Verdict, opened: Vec<Opened>, request: Request<'_>) -> Self {
         let mut session = Self::new(core, verdict, None, T::default(), request);
-        if matches!(verdict, Verdict::Undecodable | Verdict::Duplicate) {
+        if matches!(verdict, Verdict::Undecodable | Verdict::Duplicate | Verdict::ListUnavailable) {
             session.aside = opened;
         }
         session
@@ -112,7 +113,7 @@ impl<T: Payload> Session<T> {
             core,
             value,
             verdict,
-            identity: kept.as_ref().map(|opened| Identity { id: opened.session, claims: opened.claims }),
+            renewed: None,
             extras: kept.as_ref().map(|opened| Extras::decode(opened.extras())).unwrap_or_default(),
             kept,
             aside: Vec::new(),
@@ -147,22 +148,40 @@ impl<T: Payload> Session<T> {
         change(&mut self.value)
     }
 
+    /// Resolves when this session is not good any more, and says why: revoked, superseded, at the end of its
+    /// absolute lifetime, or [`Verdict::ListUnavailable`] when the list is older than H (60 s), so that nobody
+    /// can tell. For connections that stay open: close the WebSocket or the event stream then.
+    ///
+    /// The future stands on its own: take it before [`Session::reply`](crate::Session::reply) takes the
+    /// session. A session that was never there is over at once. The idle lifetime does not end it, because
+    /// what happens on an open connection renews no cookie.
+    pub fn revoked(&self) -> impl Future<Output = Verdict> + Send + use<T> {
+        let (core, verdict) = (self.core.clone(), self.verdict);
+        let known = self.identity().map(|Identity { id, claims }| (id, claims));
+        async move {
+            match known {
+                Some((id, claims)) => core.ended(id, claims).await,
+                None => verdict,
+            }
+        }
+    }
+
     /// Whether somebody is logged in: the session is live and has a subject.
     #[must_use]
     pub fn is_logged_in(&self) -> bool {
-        self.identity.is_some_and(|identity| identity.claims.tags.subject.is_some())
+        self.identity().is_some_and(|identity| identity.claims.tags.subject.is_some())
     }
 
     /// What people call this session; none while there is none.
     #[must_use]
     pub fn handle(&self) -> Option<Handle> {
-        self.identity.map(|Identity { id, claims }| Handle { id: id.short(), day: claims.expires.day() })
+        self.identity().map(|Identity { id, claims }| Handle { id: id.short(), day: claims.expires.day() })
     }
 
     /// When the session ends whatever happens; none while there is none.
     #[must_use]
     pub fn expires(&self) -> Option<Seconds> {
-        self.identity.map(|identity| identity.claims.expires)
+        self.identity().map(|identity| identity.claims.expires)
     }
 
     /// How long the session lasts if it is not used again; zero while there is none.
@@ -171,7 +190,7 @@ impl<T: Payload> Session<T> {
     /// one leaves.
     #[must_use]
     pub fn idle_left(&self) -> Duration {
-        self.identity.map_or(Duration::ZERO, |Identity { claims, .. }| {
+        self.identity().map_or(Duration::ZERO, |Identity { claims, .. }| {
             let end = claims.sealed_at.after(self.core.config.idle()).min(claims.expires);
             self.core.now().seconds().until(end)
         })
@@ -181,7 +200,8 @@ impl<T: Payload> Session<T> {
     #[must_use]
     pub fn authenticated_within(&self, span: Duration) -> bool {
         let now = self.core.now().seconds();
-        self.is_logged_in() && self.identity.is_some_and(|identity| identity.claims.authenticated_at.until(now) < span)
+        self.is_logged_in()
+            && self.identity().is_some_and(|identity| identity.claims.authenticated_at.until(now) < span)
     }
 
     /// Begins a session for somebody who has just proved who they are: a new id, a new life.
@@ -191,7 +211,8 @@ impl<T: Payload> Session<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Store`] when the list cannot be reached; the session is then unchanged.
+    /// [`Error::Store`] when the list cannot be reached; the session is then unchanged. A login needs the list's
+    /// store, also where this node has a file of its own.
     ///
     /// # Security
     ///
@@ -207,52 +228,11 @@ impl<T: Payload> Session<T> {
         let had_subject = |old: &&Opened| old.claims.tags.subject.is_some();
         let revocations: Vec<_> = self.sealed().filter(had_subject).map(end_of).collect();
         let durability = self.publish(&revocations).await?;
-        self.identity = Some(identity);
+        self.renewed = Some(Box::new(identity));
         self.extras = extras;
         self.ended = false;
         self.set(value);
         Ok(durability)
-    }
-
-    /// Ends this session: it is revoked, and the reply removes the cookie.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Store`] when the list cannot be written, [`Error::Key`] when the cookie names a key that is not
-    /// here. The cookie is removed all the same, but a copy of it may still work until it expires or an
-    /// operator revokes it: say so to the user.
-    pub async fn logout(&mut self) -> Result<Durability, Error> {
-        self.writable()?;
-        let revocations: Vec<_> = self.sealed().map(end_of).collect();
-        self.end();
-        if revocations.is_empty() && matches!(self.verdict, Verdict::UnknownKey | Verdict::TooLarge) {
-            return Err(Error::key(
-                format!("the session cannot be revoked, because its cookie was not read ({})", self.verdict),
-                "Its cookie is removed; revoke the user's sessions if a copy may be about",
-            ));
-        }
-        self.publish(&revocations).await
-    }
-
-    /// Ends every session of this session's subject, on every device. Later logins are not touched.
-    ///
-    /// After [`Session::login`] in the same request it is the new subject's sessions: what a reset of a
-    /// password wants. For a visitor, who has no subject, it is [`Session::logout`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Session::logout`].
-    pub async fn logout_everywhere(&mut self) -> Result<Durability, Error> {
-        let of_identity = self.identity.map(|identity| identity.claims.tags);
-        let undecodable = self.aside.first().filter(|_| self.verdict == Verdict::Undecodable);
-        let tags = of_identity.or(undecodable.map(|opened| opened.claims.tags));
-        let Some(tag) = tags.and_then(|tags| tags.subject) else { return self.logout().await };
-        self.writable()?;
-        let others = self.sealed().filter(|old| old.claims.tags.subject != Some(tag)).map(end_of);
-        let day = self.core.last_day();
-        let revocations: Vec<_> = others.chain([Revocation::CutOff { tag, day }]).collect();
-        self.end();
-        self.publish(&revocations).await
     }
 
     /// Changes the session so that no older copy of its cookie restores what was there: for rights that
@@ -263,17 +243,19 @@ impl<T: Payload> Session<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Store`] when the list cannot be written; the session is then unchanged.
+    /// [`Error::Store`] when the list cannot be written; the session is then unchanged. This never waits in an
+    /// own file: only the store can tell which of two is the first.
     /// [`Error::Superseded`] when this copy is not the newest any more; the session is then empty.
     pub async fn reduce<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> Result<R, Error> {
         self.writable()?;
-        if let (Some(identity), Some(_)) = (self.identity, &self.kept) {
+        if let (Some(identity), Some(_)) = (self.identity(), &self.kept) {
             let floor = identity.claims.generation.saturating_add(1);
             let (id, day) = (identity.id.short(), identity.claims.expires.day());
             if !self.core.raise(id, floor, day).await? {
                 return Err(self.supersede());
             }
-            self.identity = Some(Identity { claims: Claims { generation: floor, ..identity.claims }, ..identity });
+            let claims = Claims { generation: floor, ..identity.claims };
+            self.renewed = Some(Box::new(Identity { claims, ..identity }));
         }
         Ok(self.update(change))
     }
@@ -316,7 +298,8 @@ impl<T: Payload> Session<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Store`] when the list cannot be written: the value is not handed out then.
+    /// [`Error::Store`] when the list cannot be written: the value is not handed out then. This never waits in
+    /// an own file: only the store can tell who is the first.
     pub async fn take_once<A: DeserializeOwned>(&mut self, name: &str) -> Result<Taken<A>, Error> {
         self.writable()?;
         self.extras.take(&self.core, name).await
@@ -325,6 +308,13 @@ impl<T: Payload> Session<T> {
     /// Ends the use of a session that was only looked at: nothing is written, changes are lost on purpose.
     pub fn discard(mut self) {
         self.stamped = true;
+    }
+
+    /// Who this session is from now on; nobody when it is over, or never was there.
+    fn identity(&self) -> Option<Identity> {
+        let came_in = self.kept.as_ref().filter(|_| !self.ended);
+        let came_in = || came_in.map(|opened| Identity { id: opened.session, claims: opened.claims });
+        self.renewed.as_deref().copied().or_else(came_in)
     }
 
     /// What came in sealed: a copy of it can come again.
@@ -352,7 +342,7 @@ impl<T: Payload> Session<T> {
 
     fn end(&mut self) {
         self.ended = true;
-        self.identity = None;
+        self.renewed = None;
         self.extras = Extras::default();
         self.value = T::default();
     }

@@ -6,14 +6,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use sealjar::config::{Config, PROPAGATION};
-use sealjar::explain::{Explanation, explain, in_words};
-use sealjar::ring::{KeyRing, RingKey};
+use sealjar::admin::trail::{Revoked, Trail};
+use sealjar::explain::{Explanation, Hit, in_words};
 use sealjar::{Error, Verdict};
 use serde_json::json;
 
 use crate::output::Output;
-use crate::place::{List, Place};
+use crate::place::Place;
 
 #[derive(Args)]
 pub struct Explain {
@@ -31,57 +30,21 @@ impl Explain {
     pub async fn run(self, place: &Place, output: &Output) -> Result<ExitCode, Error> {
         let text = match self.cookie {
             Some(text) if text != "-" => text,
-            _ => read_input()?,
+            _ => read_input("Paste the cookie, or the whole Cookie: line, then press Ctrl-D.")?,
         };
-        let list = place.open().await?;
-        let explanation = best(&text, place, &list)?;
-        let live = explanation.verdict().is_live();
-        output.answer(&json!(explanation), || in_text(&explanation, output));
+        let explanation = place.open().await?.explain(&text).await?;
+        let (live, revoked) = (explanation.verdict().is_live(), who_revoked(place, &explanation)?);
+        let mut value = json!(explanation);
+        value["revoked_by"] = json!(revoked);
+        output.answer(&value, || in_text(&explanation, revoked.as_ref(), output));
         Ok(if live { ExitCode::SUCCESS } else { ExitCode::from(1) })
     }
 }
 
-/// Explains the cookie by every configuration that an app announced in this list, and keeps the one
-/// that got furthest: a bare value does not say under which name it was set.
-fn best(text: &str, place: &Place, list: &List) -> Result<Explanation, Error> {
-    let app = &*list.app;
-    let keys = place.folder().read()?.keys.iter().map(|key| RingKey::new(key, app).into()).collect();
-    let view = list.view();
-    let ring = KeyRing::assemble(keys, view.list.rotation().clone(), list.now.seconds(), PROPAGATION);
-    let mut best: Option<Explanation> = None;
-    for profile in &list.profiles {
-        let config = Config::of_profile(app, profile)?;
-        for line in cookie_lines(text) {
-            let next = explain(line, &config, &ring, &view, list.now);
-            if best.as_ref().is_none_or(|best| reach(best) < reach(&next)) {
-                best = Some(next);
-            }
-        }
-    }
-    best.ok_or_else(|| Error::Config {
-        problem: format!("no app has announced a cookie in {} yet", list.store.describe()).into(),
-        fix: "Start the app once on this list; it says then how its cookie is named and how long it lives".into(),
-    })
-}
-
-/// The lines of a pasted request or response that carry cookies; without any, all of the text.
-fn cookie_lines(text: &str) -> Vec<&str> {
-    let is_cookie = |line: &&str| {
-        let name = line.split(':').next().unwrap_or_default().trim();
-        line.contains(':') && (name.eq_ignore_ascii_case("cookie") || name.eq_ignore_ascii_case("set-cookie"))
-    };
-    let lines: Vec<_> = text.lines().filter(is_cookie).collect();
-    if lines.is_empty() { vec![text] } else { lines }
-}
-
-fn reach(explanation: &Explanation) -> usize {
-    let steps = [explanation.characters.is_some(), explanation.key_state.is_some(), explanation.session.is_some()];
-    steps.into_iter().filter(|reached| *reached).count() + usize::from(explanation.verdict().is_live())
-}
-
-fn read_input() -> Result<String, Error> {
+/// Standard input; a person at a terminal is asked for it.
+pub fn read_input(prompt: &str) -> Result<String, Error> {
     if std::io::stdin().is_terminal() {
-        eprintln!("Paste the cookie, or the whole Cookie: line, then press Ctrl-D.");
+        eprintln!("{prompt}");
     }
     let mut bytes = Vec::new();
     std::io::stdin().take(MAX_INPUT).read_to_end(&mut bytes).map_err(|e| Error::Usage {
@@ -91,7 +54,41 @@ fn read_input() -> Result<String, Error> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn in_text(explanation: &Explanation, output: &Output) -> String {
+/// What the audit of the home knows, if there is one.
+fn who_revoked(place: &Place, explanation: &Explanation) -> Result<Option<Revoked>, Error> {
+    match (place.audit_home(), &explanation.hit) {
+        (Some(home), Some(hit)) => Trail::in_home(&home).who_revoked(hit),
+        _ => Ok(None),
+    }
+}
+
+/// Where the key is known and where not, if that differs from here.
+fn elsewhere(explanation: &Explanation) -> String {
+    let Some(nodes) = &explanation.key_nodes else { return String::new() };
+    match explanation.key_state {
+        None if nodes.have.is_empty() => String::new(),
+        None => format!("; loaded by {}", nodes.have.join(", ")),
+        Some(_) if nodes.lack.is_empty() => String::new(),
+        Some(_) => format!("; not loaded by {}", nodes.lack.join(", ")),
+    }
+}
+
+/// The record in words.
+fn record(hit: &Hit) -> String {
+    let whose = match (hit.scope, hit.target.as_deref(), hit.floor) {
+        ("session", ..) => "this very session was revoked".to_owned(),
+        ("generation", _, Some(floor)) => format!("generations below {floor} of this session are refused"),
+        ("all", ..) => "everybody was logged out".to_owned(),
+        ("key", ..) => "the key is out of service".to_owned(),
+        ("forgotten", ..) => "a clock ran ahead, and the records of this session's day were dropped".to_owned(),
+        (scope, Some(target), _) => format!("the {scope} {target} was cut off"),
+        (scope, None, _) => format!("the {scope} was cut off"),
+    };
+    let as_of = hit.as_of.as_deref().map(|as_of| format!(" as of {as_of}")).unwrap_or_default();
+    format!("{whose}{as_of}")
+}
+
+fn in_text(explanation: &Explanation, revoked: Option<&Revoked>, output: &Output) -> String {
     let verdict = explanation.verdict();
     let mut text = format!("{}\n", output.good_or_bad(verdict.is_live(), verdict.code()));
     let mut line = |name: &str, value: &str| {
@@ -112,7 +109,14 @@ fn in_text(explanation: &Explanation, output: &Output) -> String {
         line("suite", suite);
     }
     if let Some(key) = &explanation.key {
-        line("key", &format!("{key} ({})", explanation.key_state.unwrap_or("unknown here")));
+        line("key", &format!("{key} ({}{})", explanation.key_state.unwrap_or("unknown here"), elsewhere(explanation)));
+    }
+    if let Some(hit) = &explanation.hit {
+        line("refused for", &record(hit));
+    }
+    if let Some(Revoked { at, actor, reason, .. }) = revoked {
+        line("revoked by", &format!("{}, at {at}", actor.as_deref().unwrap_or("nobody knows whom")));
+        line("reason", reason.as_deref().unwrap_or("none was given"));
     }
     if let Some(session) = &explanation.session {
         let left = |seconds| {

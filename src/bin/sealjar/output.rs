@@ -1,6 +1,6 @@
 //! Text for people, JSON for programs, colour only on a terminal.
 
-use std::io::{ErrorKind, IsTerminal as _, Write as _};
+use std::io::{BufWriter, ErrorKind, IsTerminal as _, Write as _};
 
 use sealjar::Error;
 use serde_json::{Value, json};
@@ -17,14 +17,27 @@ impl Output {
         Self { json, colour }
     }
 
-    /// Prints one answer in the form that was asked for. A reader that hangs up early is no error.
+    /// Prints one answer in the form that was asked for.
     pub fn answer(&self, value: &Value, text: impl FnOnce() -> String) {
         let text = if self.json { format!("{value:#}") } else { text() };
-        if let Err(error) = writeln!(std::io::stdout(), "{}", text.trim_end())
-            && error.kind() != ErrorKind::BrokenPipe
-        {
-            eprintln!("sealjar: what was to be printed is lost ({error}); it was done all the same");
-            std::process::exit(4);
+        or_lost(writeln!(std::io::stdout(), "{}", text.trim_end()));
+    }
+
+    /// Prints values a line each (JSON Lines), whatever form was asked for.
+    pub fn lines(mut values: impl Iterator<Item = Value>) {
+        let mut out = BufWriter::new(std::io::stdout().lock());
+        or_lost(values.try_for_each(|value| writeln!(out, "{value}")).and_then(|()| out.flush()));
+    }
+
+    /// Prints bytes as they are.
+    pub fn raw(bytes: &[u8]) {
+        or_lost(std::io::stdout().write_all(bytes));
+    }
+
+    /// Something that happens while a person waits: on standard error, and not where a program reads.
+    pub fn progress(&self, line: &str) {
+        if !self.json {
+            eprintln!("{line}");
         }
     }
 
@@ -53,6 +66,11 @@ impl Output {
         if self.colour { format!("\x1b[1;{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
+    /// Something between the two.
+    pub fn middling(&self, text: &str) -> String {
+        if self.colour { format!("\x1b[1;33m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
     /// Columns as wide as their widest cell.
     pub fn table(&self, head: &[&str], rows: &[Vec<String>]) -> String {
         let width = |i: usize| rows.iter().map(|row| row[i].chars().count()).chain([head[i].len()]).max().unwrap_or(0);
@@ -67,4 +85,25 @@ impl Output {
         }
         text
     }
+}
+
+/// A reader that hangs up early is no error.
+fn or_lost(printed: std::io::Result<()>) {
+    if let Err(error) = printed
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        eprintln!("sealjar: what was to be printed is lost ({error}); it was done all the same");
+        std::process::exit(4);
+    }
+}
+
+/// Asks a person at a terminal; a script is taken at its word.
+pub fn confirmed(what: &str) -> bool {
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() {
+        return true;
+    }
+    eprint!("{what} Type yes to go on: ");
+    let mut answer = String::new();
+    stdin.read_line(&mut answer).is_ok() && answer.trim() == "yes"
 }

@@ -1,20 +1,46 @@
-//! `sealjar revoke …` and `sealjar revocations list`
+//! `sealjar revoke …`
 
-use std::io::IsTerminal as _;
+use std::collections::BTreeSet;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand, ValueEnum};
 use sealjar::Error;
-use sealjar::id::{Handle, ShortId, TagKind};
-use sealjar::revocation::{Record, Revocation};
-use sealjar::time::{Day, Now, Position};
-use serde_json::{Value, json};
+use sealjar::admin::audit::{Entry, Event, checked_reason};
+use sealjar::admin::rows::as_of;
+use sealjar::io::in_force::{Reached, Wish};
+use sealjar::operator::Scope;
+use sealjar::revocation::{Durability, Node};
+use serde_json::json;
 
-use crate::output::Output;
-use crate::place::{List, Place};
+use crate::audited::Audited;
+use crate::output::{Output, confirmed};
+use crate::place::Place;
+
+#[derive(Args)]
+pub struct Revoke {
+    #[command(subcommand)]
+    whom: Whom,
+    /// How long to wait: until it is in the list (committed), on the server's replicas (replicated), or applied
+    /// by every node (`in_force`).
+    #[arg(long, global = true, value_enum, default_value_t = Wait::Committed)]
+    wait: Wait,
+    /// How many replicas, with --wait replicated.
+    #[arg(long, global = true, default_value_t = 1, value_name = "NUMBER")]
+    replicas: u32,
+    /// The longest wait, in seconds. What is not reached by then ends with exit code 5.
+    #[arg(long, global = true, default_value_t = 90, value_name = "SECONDS")]
+    patience: u64,
+    /// Why: stands in the audit.
+    #[arg(long, global = true, value_name = "TEXT")]
+    reason: Option<String>,
+    /// Only says what would be revoked.
+    #[arg(long, global = true)]
+    dry_run: bool,
+}
 
 #[derive(Subcommand)]
-pub enum Revoke {
+enum Whom {
     /// One session, by the handle that logs and `explain` print (or only its id, of 16 hexadecimal digits).
     Session { handle: String },
     /// Every session of a user that has begun by now: log out everywhere.
@@ -31,175 +57,123 @@ pub enum Revoke {
     },
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum Wait {
+    Committed,
+    Replicated,
+    InForce,
+}
+
+impl Wait {
+    const fn durability(self) -> Durability {
+        match self {
+            Self::Committed => Durability::Committed,
+            Self::Replicated => Durability::Replicated,
+            Self::InForce => Durability::InForce,
+        }
+    }
+}
+
 impl Revoke {
     pub async fn run(self, place: &Place, output: &Output) -> Result<ExitCode, Error> {
         // What was typed is judged before any file is opened.
-        let session = match &self {
-            Self::Session { handle } => Some(SessionName::parse(handle)?),
-            Self::All { yes: false } if !confirmed() => {
-                eprintln!("Nothing was revoked.");
-                return Ok(ExitCode::from(2));
+        let scope = match &self.whom {
+            Whom::Session { handle } => Scope::Session(handle.parse()?),
+            Whom::Subject { subject } => Scope::Subject(subject.clone()),
+            Whom::Tenant { tenant } => Scope::Tenant(tenant.clone()),
+            Whom::Label { label } => Scope::Label(label.clone()),
+            Whom::All { yes } => {
+                if !yes && !self.dry_run && !confirmed("This logs everybody out, and there is no way back.") {
+                    eprintln!("Nothing was revoked.");
+                    return Ok(ExitCode::from(2));
+                }
+                Scope::All
             }
-            _ => None,
         };
-        let list = place.open().await?;
-        let (scope, revocations) = match &self {
-            Self::Session { .. } => ("session", session.map_or_else(Vec::new, |name| name.revocations(&list))),
-            Self::Subject { subject } => ("subject", cut_off(&list, TagKind::Subject, subject)?),
-            Self::Tenant { tenant } => ("tenant", cut_off(&list, TagKind::Tenant, tenant)?),
-            Self::Label { label } => ("label", cut_off(&list, TagKind::Label, label)?),
-            Self::All { .. } => ("all", vec![Revocation::Everybody]),
+        let reason = checked_reason(self.reason.clone())?;
+        let operator = place.open().await?;
+        let (app, name, whither) = (operator.app(), scope.name(), operator.store().describe());
+        if self.dry_run {
+            let records = operator.plan(&scope).await?.len();
+            let value = json!({ "app": app, "scope": name, "dry_run": true, "records": records });
+            output.answer(&value, || {
+                format!("Would revoke {name} in the app {app}: {records} record(s) in {whither}. Nothing was changed.")
+            });
+            return Ok(ExitCode::SUCCESS);
+        }
+        let entry = Entry {
+            scope: Some(name.to_owned()),
+            target: operator.target(&scope),
+            reason,
+            ..Entry::new(Event::Attempt, "revoke")
         };
-        let receipt = list.store.publish(&revocations).await?;
-        let (app, within) = (&list.app, list.store.beat_interval());
-        let at = as_of(receipt.position, list.now);
+        let audited = Audited::begin(place, entry)?;
+        let receipt = operator.revoke(&scope).await;
+        let receipt = audited.end(receipt, |receipt| receipt.durability.to_string())?;
+        let wish = Wish {
+            durability: self.wait.durability(),
+            replicas: self.replicas,
+            patience: Duration::from_secs(self.patience),
+        };
+        let mut shown = BTreeSet::new();
+        let reached = operator.wait(&receipt, wish, |progress, took| {
+            for node in &progress.confirmed {
+                if shown.insert(node.id) {
+                    output.progress(&format!("{:>8.1} ms  {}", took.as_secs_f64() * 1000.0, node.name()));
+                }
+            }
+        });
+        let reached = reached.await?;
+        let at = as_of(receipt.position, operator.now());
+        let names = |nodes: &[Node]| nodes.iter().map(Node::name).collect::<Vec<_>>();
+        let progress = reached.progress.as_ref();
+        let within = operator.store().beat_interval().as_millis();
         let value = json!({
             "app": app,
-            "scope": scope,
+            "scope": name,
             "as_of": at,
-            "durability": receipt.durability.name(),
+            "durability": reached.durability.name(),
             "position": receipt.position.0,
             "records": receipt.records.len(),
-            "applied_within_ms": within.as_millis(),
+            "applied_within_ms": within,
+            "waited_ms": reached.took.as_secs_f64() * 1000.0,
+            "replicas": reached.replicas,
+            "nodes": progress.map(|progress| json!({
+                "confirmed": names(&progress.confirmed),
+                "outstanding": names(&progress.outstanding),
+            })),
         });
         output.answer(&value, || {
-            format!(
-                "{} {scope} in the app {app}, as of {at}: {} in {}.\nRunning apps that can read it apply it within {} ms.",
+            let done = format!(
+                "{} {name} in the app {app}, as of {at}: {} in {whither}.",
                 output.bold("Revoked"),
-                receipt.durability,
-                list.store.describe(),
-                within.as_millis()
+                reached.durability,
+            );
+            format!("{done}\n{}", outcome(&reached, within))
+        });
+        let is_enough = reached.durability >= self.wait.durability();
+        Ok(if is_enough { ExitCode::SUCCESS } else { ExitCode::from(5) })
+    }
+}
+
+/// What the wait came to, in a sentence.
+fn outcome(reached: &Reached, within: u128) -> String {
+    match (&reached.progress, reached.replicas) {
+        (Some(progress), _) if reached.durability == Durability::InForce => {
+            format!("In force on {progress} after {:.1} ms.", reached.took.as_secs_f64() * 1000.0)
+        }
+        (Some(progress), _) => {
+            let missing: Vec<_> = progress.outstanding.iter().map(Node::name).collect();
+            let missing =
+                if missing.is_empty() { "the list is still being given back".to_owned() } else { missing.join(", ") };
+            format!(
+                "In force on {progress} after {:.1} s. Not confirmed: {missing}. A node that stays silent stops trusting \
+                 its list by itself; one that is gone for good can be taken off with `sealjar nodes forget`.",
+                reached.took.as_secs_f64()
             )
-        });
-        Ok(ExitCode::SUCCESS)
-    }
-}
-
-/// Asks a person; a script that says `revoke all` is taken at its word.
-fn confirmed() -> bool {
-    let stdin = std::io::stdin();
-    if !stdin.is_terminal() {
-        return true;
-    }
-    eprint!("This logs everybody out, and there is no way back. Type yes to go on: ");
-    let mut answer = String::new();
-    stdin.read_line(&mut answer).is_ok() && answer.trim() == "yes"
-}
-
-/// Positions run ahead of the clock for a minute after a list was made; people want to know when it was.
-fn as_of(position: Position, now: Now) -> String {
-    position.seconds().min(now.seconds()).to_string()
-}
-
-enum SessionName {
-    Handle(Handle),
-    /// Without its day, so the revocation is written to every day on which it could end.
-    Bare(ShortId),
-}
-
-impl SessionName {
-    fn parse(text: &str) -> Result<Self, Error> {
-        let handle = text.parse().map(Self::Handle);
-        handle.or_else(|_| text.parse().map(Self::Bare)).map_err(|_| Error::Usage {
-            problem: "that is not a session's handle".into(),
-            fix: "Take it from the log or from `sealjar explain`: 0123456789abcdef-2026-11-24, or only the 16 digits"
-                .into(),
-        })
-    }
-
-    fn revocations(self, list: &List) -> Vec<Revocation> {
-        match self {
-            Self::Handle(Handle { id, day }) => vec![Revocation::Session { id, day }],
-            Self::Bare(id) => {
-                let days = list.now.seconds().day().0..=list.last_day().0;
-                days.map(|day| Revocation::Session { id, day: Day(day) }).collect()
-            }
         }
-    }
-}
-
-fn cut_off(list: &List, kind: TagKind, name: &str) -> Result<Vec<Revocation>, Error> {
-    if name.is_empty() {
-        return Err(Error::Usage {
-            problem: "the name is empty".into(),
-            fix: "Give the name that the app logs in with".into(),
-        });
-    }
-    Ok(vec![Revocation::CutOff { tag: list.key.tag(&list.app, kind, name), day: list.last_day() }])
-}
-
-#[derive(Subcommand)]
-pub enum Revocations {
-    /// Shows what is in the list. Names stand there as keyed hashes only.
-    List {
-        /// At most this many rows; 0 for all.
-        #[arg(long, default_value_t = 100)]
-        limit: usize,
-    },
-}
-
-impl Revocations {
-    pub async fn run(self, place: &Place, output: &Output) -> Result<ExitCode, Error> {
-        let Self::List { limit } = self;
-        let list = place.open().await?;
-        let view = list.view();
-        let total = view.list.len();
-        let limit = if limit == 0 { usize::MAX } else { limit };
-        let rows: Vec<_> = view.list.records().take(limit).map(|record| Row::of(record, list.now)).collect();
-        let value = json!({ "total": total, "revocations": rows.iter().map(Row::json).collect::<Vec<_>>() });
-        output.answer(&value, || {
-            if rows.is_empty() {
-                return "Nothing is revoked.".to_owned();
-            }
-            let cells: Vec<_> = rows.iter().map(Row::cells).collect();
-            let table = output.table(&["SCOPE", "WHAT", "AS OF", "KEPT UNTIL THE END OF"], &cells);
-            if total > rows.len() {
-                format!("{table}\n… and {} more (--limit 0 shows all)", total - rows.len())
-            } else {
-                table
-            }
-        });
-        Ok(ExitCode::SUCCESS)
-    }
-}
-
-struct Row {
-    scope: &'static str,
-    what: String,
-    as_of: Option<String>,
-    until: Option<String>,
-}
-
-impl Row {
-    fn of(record: Record, now: Now) -> Self {
-        let row = |scope, what, as_of, until: Option<Day>| Self {
-            scope,
-            what,
-            as_of,
-            until: until.map(|day| day.to_string()),
-        };
-        match record {
-            Record::Session { id, day } => row("session", Handle { id, day }.to_string(), None, Some(day)),
-            Record::Floor { id, floor, day } => {
-                row("generation floor", format!("{}, below {floor}", Handle { id, day }), None, Some(day))
-            }
-            Record::CutOff { tag, position, day } => {
-                row("subject, tenant or label", format!("{:016x}", tag.0), Some(as_of(position, now)), Some(day))
-            }
-            Record::Everybody { position } => row("all", "everybody".into(), Some(as_of(position, now)), None),
-            Record::Forgotten { day, position } => {
-                row("forgotten", format!("what ended before {day}"), Some(as_of(position, now)), None)
-            }
-            Record::Key { key, record } => row("key", format!("{key} {}", record.state), None, None),
-        }
-    }
-
-    fn json(&self) -> Value {
-        json!({ "scope": self.scope, "what": self.what, "as_of": self.as_of, "until": self.until })
-    }
-
-    fn cells(&self) -> Vec<String> {
-        let or_dash = |cell: &Option<String>| cell.clone().unwrap_or_else(|| "-".into());
-        vec![self.scope.to_owned(), self.what.clone(), or_dash(&self.as_of), or_dash(&self.until)]
+        (None, Some(replicas)) => format!("On {replicas} replica(s) of the server."),
+        (None, None) => format!("Running apps that can read it apply it within {within} ms."),
     }
 }

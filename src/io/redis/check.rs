@@ -1,100 +1,98 @@
 //! What is checked once, at the start, because later it would show as lost revocations.
 
+use redis::Cmd;
 use redis::aio::MultiplexedConnection;
 
 use super::fault::Fault;
 use super::names::{Bucket, Kind};
-use super::seen::line;
 use super::shared::{Conn, Shared};
+use crate::id::Incarnation;
 use crate::time::Day;
+use crate::trouble::{Severity, Trouble};
 
 impl Shared {
     /// Refuses a server that would forget, one whose clock is off, and a user without the rights.
     pub(super) async fn check(&self, conn: &mut Conn) -> Result<(), Fault> {
         self.check_clock(conn.seen.time)?;
         self.check_rights(&mut conn.redis).await?;
-        let memory: String = redis::cmd("INFO").arg("memory").query_async(&mut conn.redis).await?;
-        let policy = line(&memory, "maxmemory_policy").unwrap_or("unknown");
-        if policy != "noeviction" {
-            return Err(Fault::said(
-                format!(
-                    "{} has the maxmemory-policy {policy}, and drops revocations when memory is short",
-                    self.address
-                ),
-                "Set maxmemory-policy noeviction, and do not share the server with a cache",
-            ));
-        }
-        self.check_persistence(&mut conn.redis).await?;
-        self.check_replicas(&mut conn.redis).await
+        self.check_server(&mut conn.redis).await
     }
 
-    /// Does with nothing what will be done with records, so that a missing right is told now.
-    async fn check_rights(&self, redis: &mut MultiplexedConnection) -> Result<(), Fault> {
-        let none = Day(0);
+    /// Refuses a server that would forget.
+    pub(super) async fn check_server(&self, redis: &mut MultiplexedConnection) -> Result<(), Fault> {
+        for finding in self.facts(redis).await?.judge() {
+            match (finding.severity, finding.trouble) {
+                (Severity::Problem, _) => return Err(Fault::Found(finding)),
+                (Severity::Warning, Some(trouble)) => {
+                    tracing::warn!(%trouble, fix = &*finding.fix, "{}", finding.seen);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Does with nothing what will be done with records, so that a missing right is told now, by its name.
+    pub(super) async fn check_rights(&self, redis: &mut MultiplexedConnection) -> Result<(), Fault> {
+        let (names, commands): (Vec<_>, Vec<_>) = self.all_that_is_done().into_iter().unzip();
+        let mut all = redis::pipe();
+        for command in commands {
+            all.add_command(command).ignore();
+        }
+        let Err(error) = all.exec_async(redis).await else { return Ok(()) };
+        let fault = Fault::from(error);
+        let Some((index, details)) = fault.denial() else { return Err(fault) };
+        let (address, user, name) = (&self.address, self.address.user(), names.get(index).unwrap_or(&"this"));
+        Err(Fault::found(
+            Trouble::RightMissing,
+            format!("{address} does not let the user {user} run {name} on the list's keys ({details})"),
+        ))
+    }
+
+    fn all_that_is_done(&self) -> Vec<(&'static str, Cmd)> {
+        let names = &self.names;
+        let once = names.once(Incarnation(0), [0; 16]);
+        let mut all = vec![
+            command("SET", &[&once, "", "PXAT", "1"]),
+            command("GET", &[&once]),
+            command("XADD", &[&names.feed, "MAXLEN", "~", "1000", "*", "p", "0"]),
+            command("XREVRANGE", &[&names.feed, "+", "-", "COUNT", "1"]),
+            command("XREAD", &["COUNT", "1", "STREAMS", &names.feed, "0"]),
+            command("HDEL", &[&names.nodes, "nobody"]),
+            command("HDEL", &[&names.epoch, "nobody"]),
+            command("WAIT", &["0", "1"]),
+        ];
         for kind in Kind::ALL {
-            let name = self.names.bucket(Bucket { kind, day: none });
-            redis::cmd("APPEND").arg(&name).arg("").exec_async(redis).await?;
-            redis::cmd("GETRANGE").arg(&name).arg(0).arg(-1).exec_async(redis).await?;
+            let bucket = names.bucket(Bucket { kind, day: Day(0) });
+            all.push(command("APPEND", &[&bucket, ""]));
+            all.push(command("STRLEN", &[&bucket]));
+            all.push(command("GETRANGE", &[&bucket, "0", "-1"]));
             // In the past, so it is gone at once.
-            redis::cmd("EXPIREAT").arg(&name).arg(1).exec_async(redis).await?;
+            all.push(command("EXPIREAT", &[&bucket, "1"]));
         }
-        let once = self.names.once(crate::id::Incarnation(0), [0; 16]);
-        redis::cmd("SET").arg(once).arg("").arg("PXAT").arg(1).exec_async(redis).await?;
-        let mut feed = redis::cmd("XADD");
-        feed.arg(&self.names.feed).arg("MAXLEN").arg("~").arg(1000).arg("*").arg("p").arg("0");
-        feed.exec_async(redis).await?;
-        redis::cmd("HGETALL").arg(&self.names.nodes).exec_async(redis).await?;
-        redis::cmd("HGETALL").arg(&self.names.control).exec_async(redis).await?;
-        let own = "return redis.call('HGET', KEYS[1], 'incarnation')";
-        redis::cmd("EVAL").arg(own).arg(1).arg(&self.names.epoch).exec_async(redis).await?;
-        Ok(())
-    }
-
-    async fn check_persistence(&self, redis: &mut MultiplexedConnection) -> Result<(), Fault> {
-        let persistence: String = redis::cmd("INFO").arg("persistence").query_async(redis).await?;
-        if line(&persistence, "aof_enabled") == Some("1") {
-            return Ok(());
-        }
-        match self.setting(redis, "save").await? {
-            Some(save) if save.is_empty() => Err(Fault::said(
-                format!("{} keeps nothing on disk, so a restart forgets every revocation", self.address),
-                "Set appendonly yes",
-            )),
-            Some(_) => {
-                tracing::warn!(
-                    store = %self.address,
-                    "the server saves from time to time only; with appendonly yes a crash loses a second at most"
+        for hash in [&names.epoch, &names.control, &names.nodes] {
+            all.push(command("HGETALL", &[hash]));
+            all.push(command("HGET", &[hash, "nothing"]));
+            all.push(command("HLEN", &[hash]));
+            all.push(command("HMGET", &[hash, "nothing"]));
+            all.push(command("EVAL", &["return 1", "1", hash]));
+            for name in ["HSET", "HSETNX"] {
+                // What is there is written again, in one go, and nothing where there is nothing.
+                let same = format!(
+                    "local all = redis.call('HGETALL', KEYS[1]) \
+                     if all[1] then redis.call('{name}', KEYS[1], all[1], all[2]) end"
                 );
-                Ok(())
-            }
-            None => {
-                tracing::warn!(store = %self.address, "cannot tell whether the server keeps its data on disk");
-                Ok(())
+                all.push((name, command("EVAL", &[&same, "1", hash]).1));
             }
         }
+        all
     }
+}
 
-    async fn check_replicas(&self, redis: &mut MultiplexedConnection) -> Result<(), Fault> {
-        let replication: String = redis::cmd("INFO").arg("replication").query_async(redis).await?;
-        let has_replicas = line(&replication, "connected_slaves").is_some_and(|number| number != "0");
-        if has_replicas && self.setting(redis, "min-replicas-to-write").await?.is_some_and(|number| number == "0") {
-            tracing::warn!(
-                store = %self.address,
-                "the server has replicas and min-replicas-to-write is 0: one that was deposed goes on taking \
-                 revocations that are lost; set it to 1"
-            );
-        }
-        Ok(())
+fn command(name: &'static str, arguments: &[&str]) -> (&'static str, Cmd) {
+    let mut command = redis::cmd(name);
+    for argument in arguments {
+        command.arg(*argument);
     }
-
-    /// A setting, if this user may read settings.
-    async fn setting(&self, redis: &mut MultiplexedConnection, name: &str) -> Result<Option<String>, Fault> {
-        let asked = redis::cmd("CONFIG").arg("GET").arg(name).query_async::<Vec<String>>(redis).await;
-        match asked.map_err(Fault::from) {
-            Ok(pair) => Ok(pair.into_iter().nth(1)),
-            // Managed servers keep their settings to themselves.
-            Err(fault) if fault.is_code("NOPERM") || fault.is_code("ERR") => Ok(None),
-            Err(fault) => Err(fault),
-        }
-    }
+    (name, command)
 }

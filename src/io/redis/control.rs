@@ -4,7 +4,8 @@
 //!  list              fingerprint of the list key │ mac 16
 //!  everybody         position 8                  │ mac 16
 //!  forgotten         day 8, position 8           │ mac 16
-//!  key:<id>          state 1, promotion 4        │ mac 16
+//!  key:<id>          state 1, promotion 4, mark 4 (seconds) │ mac 16
+//!  parcel:<name>     wrapped key or probe        │ mac 16
 //!  cookie:<name>     suite 1, idle 8, absolute 8, longest 8 (milliseconds) │ mac 16
 //! ```
 //!
@@ -17,9 +18,9 @@ use std::time::Duration;
 
 use crate::id::KeyId;
 use crate::key::{CONTROL_MAC, ControlKey};
-use crate::revocation::{Profile, Record};
+use crate::revocation::{Parcel, Profile, Record};
 use crate::rotation::{KeyRecord, KeyState, Rotation};
-use crate::time::{Day, Position};
+use crate::time::{Day, Position, Seconds};
 use crate::wire::Suite;
 
 /// The hash as the server gave it.
@@ -31,6 +32,7 @@ const EVERYBODY: &str = "everybody";
 const FORGOTTEN: &str = "forgotten";
 const KEY: &str = "key:";
 const COOKIE: &str = "cookie:";
+const PARCEL: &str = "parcel:";
 
 /// One field, understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +40,7 @@ pub(super) enum Control {
     List(String),
     Record(Record),
     Profile(Profile),
+    Parcel(Parcel),
 }
 
 /// Why a field is not believed.
@@ -52,6 +55,7 @@ impl Control {
             Self::Record(Record::Forgotten { .. }) => FORGOTTEN.to_owned(),
             Self::Record(_) => EVERYBODY.to_owned(),
             Self::Profile(profile) => format!("{COOKIE}{}", profile.cookie),
+            Self::Parcel(parcel) => parcel_field(&parcel.name),
         }
     }
 
@@ -64,9 +68,10 @@ impl Control {
                 [u64::from(day.0).to_be_bytes(), position.0.to_be_bytes()].concat()
             }
             Self::Record(Record::Key { record, .. }) => {
-                [&[record.state as u8][..], &record.promotion.to_be_bytes()].concat()
+                [&[record.state as u8][..], &record.promotion.to_be_bytes(), &record.mark.0.to_be_bytes()].concat()
             }
             Self::Record(_) => Vec::new(),
+            Self::Parcel(parcel) => parcel.content.clone(),
             Self::Profile(profile) => {
                 let mut value = vec![profile.suite.byte()];
                 for span in [profile.idle, profile.absolute, profile.longest] {
@@ -101,6 +106,8 @@ impl Control {
             key_record(id, content).map(Self::Record)
         } else if let Some(cookie) = field.strip_prefix(COOKIE) {
             profile(cookie, content).map(Self::Profile)
+        } else if let Some(name) = field.strip_prefix(PARCEL) {
+            Some(Self::Parcel(Parcel { name: name.to_owned(), content: content.to_vec() }))
         } else {
             return Ok(None);
         };
@@ -119,6 +126,25 @@ impl Control {
     }
 }
 
+/// Whether a field holds where a key stands.
+pub(super) fn is_key(field: &str) -> bool {
+    field.starts_with(KEY)
+}
+
+/// The rotation list.
+pub(super) fn rotation(controls: &[Control]) -> Rotation {
+    let record = |control: &Control| match control {
+        Control::Record(Record::Key { key, record }) => Some((*key, *record)),
+        _ => None,
+    };
+    controls.iter().filter_map(record).collect()
+}
+
+/// The field that a parcel lies in.
+pub(super) fn parcel_field(name: &str) -> String {
+    format!("{PARCEL}{name}")
+}
+
 fn later(new: Record, old: Record) -> Record {
     match (new, old) {
         (Record::Everybody { position: new }, Record::Everybody { position: old }) => {
@@ -128,10 +154,7 @@ fn later(new: Record, old: Record) -> Record {
             Record::Forgotten { day: day.max(other), position: position.max(old) }
         }
         (Record::Key { key, record: new }, Record::Key { record: old, .. }) => {
-            let mut rotation = Rotation::default();
-            rotation.insert(key, old);
-            rotation.insert(key, new);
-            rotation.record(key).map_or(Record::Key { key, record: new }, |record| Record::Key { key, record })
+            Record::Key { key, record: old.merge(new) }
         }
         (new, _) => new,
     }
@@ -150,9 +173,11 @@ fn forgotten(content: &[u8]) -> Option<Record> {
 
 fn key_record(id: &str, content: &[u8]) -> Option<Record> {
     let key: KeyId = id.parse().ok()?;
-    let (state, promotion) = content.split_first()?;
-    let promotion = u32::from_be_bytes(promotion.try_into().ok()?);
-    Some(Record::Key { key, record: KeyRecord { state: KeyState::from_number(*state)?, promotion } })
+    let (state, numbers) = content.split_first()?;
+    let (promotion, mark) = numbers.split_at_checked(4)?;
+    let number = |bytes: &[u8]| bytes.try_into().ok().map(u32::from_be_bytes);
+    let (state, promotion, mark) = (KeyState::from_number(*state)?, number(promotion)?, Seconds(number(mark)?));
+    Some(Record::Key { key, record: KeyRecord { state, promotion, mark } })
 }
 
 fn profile(cookie: &str, content: &[u8]) -> Option<Profile> {
@@ -193,7 +218,7 @@ mod tests {
 
     #[test]
     fn fields_come_back_as_they_were() {
-        let record = KeyRecord { state: KeyState::Compromised, promotion: u32::MAX };
+        let record = KeyRecord { state: KeyState::Compromised, promotion: u32::MAX, mark: Seconds(7) };
         let profile = Profile {
             cookie: "__Host-shop".into(),
             suite: Suite::Signed,
@@ -207,6 +232,7 @@ mod tests {
             Control::Record(Record::Forgotten { day: Day(20_000), position: Position(1 << 50) }),
             Control::Record(Record::Key { key: KeyId([0xff; 4]), record }),
             Control::Profile(profile),
+            Control::Parcel(Parcel { name: "key:01020304".into(), content: vec![7; 76] }),
         ] {
             let (field, value) = (control.field(), control.sign(&key("shop")));
             assert_eq!(Control::read(&key("shop"), &field, &value), Ok(Some(control)));
@@ -233,9 +259,9 @@ mod tests {
         assert_eq!(everybody(5).merge(Some(everybody(9))), everybody(9));
         assert_eq!(everybody(9).merge(Some(everybody(5))), everybody(9));
         let key = |state, promotion| {
-            Control::Record(Record::Key { key: KeyId([1; 4]), record: KeyRecord { state, promotion } })
+            Control::Record(Record::Key { key: KeyId([1; 4]), record: KeyRecord::new(state, promotion) })
         };
         let merged = key(KeyState::Retired, 1).merge(Some(key(KeyState::Active, 3)));
-        assert_eq!(merged, key(KeyState::Retired, 3));
+        assert_eq!(merged, key(KeyState::Active, 3), "a promotion counts for more than a state");
     }
 }

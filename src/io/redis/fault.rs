@@ -8,6 +8,7 @@ use std::sync::Arc;
 use redis::RedisError;
 
 use crate::error::Error;
+use crate::trouble::{Finding, Trouble};
 
 use super::address::RedisAddress;
 
@@ -20,6 +21,10 @@ pub(super) enum Fault {
     Silent,
     /// Ours: the list is not what it should be.
     Said { problem: String, fix: Cow<'static, str> },
+    /// Ours, and one of the troubles that have a name.
+    Found(Finding),
+    /// At a server that the address does not name itself, or names among others.
+    At { place: String, fault: Box<Fault> },
     /// The kernel gave no random bytes.
     Random(Error),
 }
@@ -36,20 +41,30 @@ impl From<redis::ParsingError> for Fault {
     }
 }
 
-const REVIVE: &str = "Bring the server back; until then sessions are judged by what is in memory, and lists older \
-     than their bound are not trusted";
-
 impl Fault {
     pub(super) fn said(problem: impl Into<String>, fix: impl Into<Cow<'static, str>>) -> Self {
         Self::Said { problem: problem.into(), fix: fix.into() }
     }
 
-    /// Whether the connection may be at fault, so that another one may do better.
+    pub(super) fn found(trouble: Trouble, seen: impl Into<String>) -> Self {
+        Self::Found(Finding::problem(trouble, seen))
+    }
+
+    pub(super) fn at(place: String, fault: Self) -> Self {
+        Self::At { place, fault: Box::new(fault) }
+    }
+
+    /// Whether the connection may be at fault, so that another one may do better: a server that was deposed
+    /// says one of the two words.
     pub(super) fn is_of_the_connection(&self) -> bool {
         match self {
             Self::Silent => true,
-            Self::Redis(error) => error.is_io_error() || error.is_connection_dropped() || self.is_code("READONLY"),
-            Self::Said { .. } | Self::Random(_) => false,
+            Self::Redis(error) => {
+                let deposed = self.is_code("READONLY") || self.is_code("NOREPLICAS");
+                error.is_io_error() || error.is_connection_dropped() || deposed
+            }
+            Self::At { fault, .. } => fault.is_of_the_connection(),
+            Self::Said { .. } | Self::Found(_) | Self::Random(_) => false,
         }
     }
 
@@ -58,8 +73,28 @@ impl Fault {
         self.server_says().is_some_and(|(said, _)| said == code)
     }
 
-    fn server_says(&self) -> Option<(String, String)> {
+    /// Whether a password is missing or wrong.
+    pub(super) fn is_about_the_password(&self) -> bool {
+        let trouble = self.trouble_at("", "").map(|(trouble, _)| trouble);
+        matches!(trouble, Some(Trouble::PasswordMissing | Trouble::PasswordWrong))
+    }
+
+    /// Which command of a pipeline the user may not run, and in which words the server said so.
+    pub(super) fn denial(&self) -> Option<(usize, String)> {
         let Self::Redis(error) = self else { return None };
+        let refused = error.clone().into_server_errors()?;
+        refused.iter().find_map(|(index, error)| {
+            let details = error.details().unwrap_or_default();
+            is_denied(error.code(), details).then(|| (*index, details.to_owned()))
+        })
+    }
+
+    fn server_says(&self) -> Option<(String, String)> {
+        let error = match self {
+            Self::Redis(error) => error,
+            Self::At { fault, .. } => return fault.server_says(),
+            _ => return None,
+        };
         let inner = error.clone().into_server_errors();
         if let Some((_, error)) = inner.as_deref().and_then(<[_]>::first) {
             return Some((error.code().to_owned(), error.details().unwrap_or_default().to_owned()));
@@ -69,79 +104,100 @@ impl Fault {
 
     /// The sentence for the caller.
     pub(super) fn told(self, action: &'static str, address: &RedisAddress) -> Error {
-        let (problem, fix) = match &self {
-            Self::Said { problem, fix } => (problem.clone(), fix.clone()),
-            Self::Silent => (format!("{address} did not answer in time"), REVIVE.into()),
-            Self::Redis(error) => self.sentence(error, address),
-            Self::Random(_) => (String::new(), "".into()),
-        };
-        let source: Option<Box<dyn StdError + Send + Sync>> = match self {
+        let Finding { seen: problem, fix, .. } = match self {
             Self::Random(error) => return error,
-            Self::Redis(error) => Some(Box::new(error)),
-            Self::Silent | Self::Said { .. } => None,
+            ref fault => fault.finding(address),
         };
+        let source: Option<Box<dyn StdError + Send + Sync>> = self.into_client_error().map(|e| Box::new(e) as _);
         Error::Store { action, problem, fix, source }
     }
 
-    fn sentence(&self, error: &RedisError, address: &RedisAddress) -> (String, Cow<'static, str>) {
-        let user = address.user();
+    fn into_client_error(self) -> Option<RedisError> {
+        match self {
+            Self::Redis(error) => Some(error),
+            Self::At { fault, .. } => fault.into_client_error(),
+            _ => None,
+        }
+    }
+
+    /// What was found, at the server of this address.
+    pub(super) fn finding(&self, address: &RedisAddress) -> Finding {
+        self.finding_at(&address.to_string(), address.user())
+    }
+
+    /// The sentence without what to do, of a server at `place` that knows us as `user`.
+    pub(super) fn reason(&self, place: &str, user: &str) -> String {
+        self.finding_at(place, user).seen
+    }
+
+    fn finding_at(&self, place: &str, user: &str) -> Finding {
+        match self {
+            Self::At { place, fault } => fault.finding_at(place, user),
+            Self::Found(finding) => finding.clone(),
+            Self::Said { problem, fix } => {
+                Finding::problem(Trouble::ListUnusable, problem.clone()).fixed_by(fix.clone())
+            }
+            Self::Random(error) => Finding::problem(Trouble::ListUnusable, error.to_string()),
+            Self::Silent | Self::Redis(_) => {
+                let unknown = || (Trouble::UnknownAnswer, format!("{place} answered in an unknown way"));
+                let (trouble, seen) = self.trouble_at(place, user).unwrap_or_else(unknown);
+                Finding::problem(trouble, seen)
+            }
+        }
+    }
+
+    /// What the server or the way to it is telling us.
+    fn trouble_at(&self, place: &str, user: &str) -> Option<(Trouble, String)> {
+        let error = match self {
+            Self::Redis(error) => error,
+            Self::Silent => return Some((Trouble::Unreachable, format!("{place} did not answer in time"))),
+            Self::At { place, fault } => return fault.trouble_at(place, user),
+            Self::Said { .. } | Self::Found(_) | Self::Random(_) => return None,
+        };
         if let Some((code, details)) = self.server_says() {
-            let (problem, fix) = match &*code {
-                "NOAUTH" => (
-                    format!("{address} wants a password"),
-                    "Put user and password into the address: redis://user:password@host:6379",
-                ),
-                "WRONGPASS" => return refused(address),
-                "NOPERM" => (
-                    format!("{address} does not let the user {user} do this ({details})"),
-                    "Give that user the rights that docs/design.md lists for Redis",
-                ),
-                "READONLY" => {
-                    (format!("{address} is a replica, or has become one"), "Point the address at the primary")
-                }
-                "OOM" => (format!("{address} has no memory left ({details})"), "Raise its maxmemory"),
-                "MISCONF" => (
-                    format!("{address} refuses writes, because it could not save to its disk"),
-                    "Look at its log and its disk; it takes writes again when it can save",
-                ),
-                "NOREPLICAS" => (
-                    format!("{address} has fewer replicas than min-replicas-to-write asks for"),
-                    "Bring the replicas back; writes that could be lost are refused on purpose",
-                ),
-                "LOADING" => (format!("{address} is still loading its data"), "Try again in a moment"),
-                _ if details.contains("can't run this command") => (
-                    format!("{address} does not let the user {user} do this within a script ({details})"),
-                    "Give that user the rights that docs/design.md lists for Redis",
-                ),
-                _ => (format!("{address} answered {code} {details}"), "Look at the server's log"),
-            };
-            return (problem, fix.into());
+            return Some(answered(&code, &details, place, user));
         }
-        if error.kind() == redis::ErrorKind::AuthenticationFailed {
-            return refused(address);
-        }
-        if error.is_connection_refusal() {
-            return (format!("nothing listens at {address}"), REVIVE.into());
-        }
-        if is_about_a_certificate(error) {
-            return (
-                format!("{address} has a certificate that is not trusted here ({error})"),
-                "Name your certificate authority in the variable SSL_CERT_FILE, and the host as it is in the certificate"
-                    .into(),
-            );
-        }
-        if error.is_io_error() || error.is_connection_dropped() {
-            return (format!("{address} cannot be reached ({error})"), REVIVE.into());
-        }
-        (format!("{address} answered in an unknown way ({error})"), "Check that it is Redis 7 or Valkey 8".into())
+        Some(if error.kind() == redis::ErrorKind::AuthenticationFailed {
+            (Trouble::PasswordWrong, refused(place, user))
+        } else if error.is_connection_refusal() {
+            (Trouble::Unreachable, format!("nothing listens at {place}"))
+        } else if is_about_a_certificate(error) {
+            (Trouble::Certificate, format!("{place} has a certificate that is not trusted here ({error})"))
+        } else if error.is_io_error() || error.is_connection_dropped() {
+            (Trouble::Unreachable, format!("{place} cannot be reached ({error})"))
+        } else {
+            (Trouble::UnknownAnswer, format!("{place} answered in an unknown way ({error})"))
+        })
     }
 }
 
-fn refused(address: &RedisAddress) -> (String, Cow<'static, str>) {
-    (
-        format!("{address} refused the password of the user {}", address.user()),
-        "Check user and password in the address; special characters must be percent-encoded".into(),
-    )
+/// What a server's error means.
+fn answered(code: &str, details: &str, place: &str, user: &str) -> (Trouble, String) {
+    match code {
+        "NOAUTH" => (Trouble::PasswordMissing, format!("{place} wants a password")),
+        "WRONGPASS" => (Trouble::PasswordWrong, refused(place, user)),
+        "READONLY" => (Trouble::NotPrimary, format!("{place} is a replica, or has become one")),
+        "OOM" => (Trouble::MemoryFull, format!("{place} has no memory left ({details})")),
+        "MISCONF" => (Trouble::DiskFailing, format!("{place} refuses writes, because it could not save to its disk")),
+        "NOREPLICAS" => {
+            (Trouble::ReplicasMissing, format!("{place} has fewer replicas than min-replicas-to-write asks for"))
+        }
+        "LOADING" => (Trouble::Loading, format!("{place} is still loading its data")),
+        _ if is_denied(code, details) => {
+            (Trouble::RightMissing, format!("{place} does not let the user {user} do this ({details})"))
+        }
+        _ => (Trouble::UnknownAnswer, format!("{place} answered {code} {details}")),
+    }
+}
+
+/// Redis 7.0 and later ones word it differently; the client hides the code where it has chosen a database.
+fn is_denied(code: &str, details: &str) -> bool {
+    let words = ["can't run this command", "ACL failure in script", "has no permissions to run"];
+    code == "NOPERM" || words.iter().any(|words| details.contains(words))
+}
+
+fn refused(place: &str, user: &str) -> String {
+    format!("{place} refused the password of the user {user}")
 }
 
 /// The client keeps the error behind a pointer, and an I/O error hides what it was made from.

@@ -1,29 +1,37 @@
 //! Following the server: the beat.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use redis::Value;
 
-use crate::id::Incarnation;
+use crate::id::{Incarnation, NodeId};
 use crate::revocation::store::{StoreFuture, Waiting};
-use crate::revocation::{Beat, Follower, Record};
+use crate::revocation::{Beat, Follower, Heard, Records, Report};
 use crate::time::{Day, Position};
 
 use super::control::{Control, Fields, LIST};
 use super::fault::Fault;
 use super::feed::Feed;
 use super::members::{self, JOINING, Members};
-use super::names::{Bucket, Kind};
+use super::names::{Bucket, Kind, Names};
 use super::seen::{Epoch, Seen, next};
 use super::shared::{Conn, Shared, restless};
 use super::{ATTEMPTS, BEAT, HORIZON, scripts};
+
+/// How many bytes are read at once, so that a long list is never in memory as a whole beside the replica.
+const PIECE: u64 = 256 << 10;
 
 /// Reads the server for one replica, over a connection of its own.
 pub(super) struct RedisFollower {
     shared: Arc<Shared>,
     /// Its name among the members.
-    name: String,
+    id: NodeId,
+    /// Whether its caller knows a list from before this process.
+    remembers: bool,
+    /// What it says of itself; nothing where a tool reads.
+    report: Option<Report>,
     conn: Option<Conn>,
     /// Moves only when a beat was delivered, so that a beat whose caller went away loses nothing.
     cursor: Option<Cursor>,
@@ -38,7 +46,6 @@ struct Cursor {
     incarnation: Incarnation,
     covered: BTreeMap<Bucket, u64>,
     control: Fields,
-    mark: Position,
     /// The server's clock.
     time: Position,
     /// The life to which the caller has given back all that it knew.
@@ -59,8 +66,9 @@ type Found = (Beat, Cursor, Answer);
 
 impl RedisFollower {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        let name = format!("{:016x}", u64::from_be_bytes(crate::random::fresh()));
-        Self { shared, name, conn: None, cursor: None, feed: None }
+        let reserved = shared.memory().reserved.take();
+        let (id, remembers) = reserved.unwrap_or_else(|| (NodeId(u64::from_be_bytes(crate::random::fresh())), false));
+        Self { shared, id, remembers, report: None, conn: None, cursor: None, feed: None }
     }
 }
 
@@ -82,9 +90,48 @@ impl Follower for RedisFollower {
         let feed = self.feed.get_or_insert_with(|| Feed::start(shared));
         Box::pin(feed.news())
     }
+
+    fn describe(&mut self, report: Report) {
+        self.report = Some(report);
+    }
+
+    fn acknowledge(&mut self) -> StoreFuture<'_, ()> {
+        Box::pin(async move {
+            let said = tokio::time::timeout(BEAT, self.say()).await.unwrap_or(Err(Fault::Silent));
+            if said.is_err() {
+                self.conn = None;
+            }
+            said.map_err(|fault| fault.told("acknowledging to the revocation list", &self.shared.address))
+        })
+    }
+
+    fn leave(&mut self) -> StoreFuture<'_, ()> {
+        Box::pin(async move {
+            let Some(conn) = &mut self.conn else { return Ok(()) };
+            let left = self.shared.remove_node(conn, self.id);
+            let left = tokio::time::timeout(BEAT, left).await.unwrap_or(Err(Fault::Silent)).map(drop);
+            left.map_err(|fault| fault.told("leaving the revocation list", &self.shared.address))
+        })
+    }
 }
 
 impl RedisFollower {
+    /// The name that it writes under: its own if it is a node. A tool gives nothing back and is not waited for,
+    /// however long it reads.
+    fn name(&self) -> String {
+        let own = self.report.is_some() || self.remembers;
+        if own { self.id.to_string() } else { JOINING.to_owned() }
+    }
+
+    /// As of the beat that was delivered last; saying it again makes no node look younger.
+    async fn say(&mut self) -> Result<(), Fault> {
+        let (name, report) = (self.name(), self.report.as_ref());
+        let (Some(cursor), Some(conn)) = (&self.cursor, &mut self.conn) else { return Ok(()) };
+        let value = members::at(cursor.time, &members::value(cursor.gave_back, report));
+        let mut set = redis::cmd("HSET");
+        Ok(set.arg(&self.shared.names.nodes).arg(name).arg(value).exec_async(&mut conn.redis).await?)
+    }
+
     async fn find(&mut self, stamp: bool) -> Result<Found, Fault> {
         let mut broken = 0;
         for _ in 0..ATTEMPTS {
@@ -111,6 +158,7 @@ impl RedisFollower {
         let cursor = self.cursor.as_ref().filter(|cursor| cursor.serial == conn.serial && !memory.owing);
         let time = cursor.map_or(conn.seen.time, |cursor| cursor.time);
         let gave_back = match &self.cursor {
+            None if self.remembers => None,
             // Who knows nothing owes nothing.
             None => Some(conn.incarnation),
             Some(_) if memory.owing => None,
@@ -137,18 +185,17 @@ impl RedisFollower {
             self.shared.give_back(&[], memory.highest).await?;
             return Ok(None);
         }
-        let has_not_shrunk = |cursor: &&Cursor| {
-            let is_kept = |bucket: &Bucket| u64::from(bucket.end()) > answer.seen.time.0 / 1000 + 60;
-            let length = |bucket| answer.lengths.get(bucket).copied().unwrap_or(0);
-            !cursor.covered.iter().any(|(bucket, covered)| is_kept(bucket) && length(bucket) < *covered)
-        };
-        let cursor = cursor.filter(has_not_shrunk);
+        if !answer.epoch.is_whole(&answer.lengths, answer.seen.time) {
+            self.shared.begin_anew(&mut conn.redis, &answer.seen, &memory).await?;
+            return Ok(None);
+        }
         let Some((records, covered)) = self.fetch(&mut conn, cursor, &answer).await? else { return Ok(None) };
         let healed = self.is_healed(&mut conn, &answer).await?;
         if cursor.is_none() {
             self.tidy(&mut conn, &answer).await?;
         }
         let Epoch { incarnation, mark, .. } = answer.epoch;
+        let heard = if records.is_empty() && cursor.is_some() { Heard::Yes } else { Heard::Asked };
         let beat = Beat {
             incarnation,
             position: mark,
@@ -156,9 +203,10 @@ impl RedisFollower {
             records,
             whole: cursor.is_none(),
             healed,
+            heard,
         };
         let (control, time) = (answer.control.clone(), answer.seen.time);
-        let cursor = Cursor { serial: conn.serial, incarnation, covered, control, mark, time, gave_back };
+        let cursor = Cursor { serial: conn.serial, incarnation, covered, control, time, gave_back };
         Ok(Some((beat, cursor, answer)))
     }
 
@@ -181,10 +229,8 @@ impl RedisFollower {
         if stamp {
             pipe.cmd("EVAL").arg(scripts::STAMP).arg(1).arg(&names.epoch).arg(self.shared.latest().0).ignore();
         }
-        let name = self.cursor.as_ref().map_or(JOINING, |_| &self.name);
-        let (mark, time) =
-            self.cursor.as_ref().map_or((Position(0), conn.seen.time), |cursor| (cursor.mark, cursor.time));
-        pipe.cmd("HSET").arg(&names.nodes).arg(name).arg(members::value(time, mark, gave_back)).ignore();
+        let value = members::value(gave_back, self.report.as_ref());
+        pipe.cmd("EVAL").arg(scripts::SIGN).arg(1).arg(&names.nodes).arg(self.name()).arg(value).ignore();
         Seen::ask(&mut pipe, names);
         pipe.cmd("HGETALL").arg(&names.control).cmd("HGETALL").arg(&names.nodes);
         let days = (first.0..=last.0).map(Day);
@@ -195,6 +241,7 @@ impl RedisFollower {
         let replies: Vec<Value> = pipe.query_async(&mut conn.redis).await?;
         let mut replies = replies.into_iter();
         let seen = Seen::read(&mut replies)?;
+        seen.check_backed()?;
         let (control, members): (Fields, Members) = (next(&mut replies)?, next(&mut replies)?);
         let mut lengths = BTreeMap::new();
         for bucket in buckets {
@@ -210,25 +257,26 @@ impl RedisFollower {
         Ok(epoch.map(|epoch| Answer { seen, epoch, control, members, lengths }))
     }
 
-    /// The second half: reads whatever is longer than what the caller has.
+    /// The second half: reads whatever is longer than what the caller has, in pieces of a bounded size.
     async fn fetch(
         &self,
         conn: &mut Conn,
         cursor: Option<&Cursor>,
         answer: &Answer,
-    ) -> Result<Option<(Vec<Record>, BTreeMap<Bucket, u64>)>, Fault> {
+    ) -> Result<Option<(Records, BTreeMap<Bucket, u64>)>, Fault> {
         let names = &self.shared.names;
         let mut covered = cursor.map(|cursor| cursor.covered.clone()).unwrap_or_default();
         covered.retain(|bucket, _| answer.lengths.contains_key(bucket));
-        let from = |covered: &BTreeMap<Bucket, u64>, bucket| covered.get(bucket).copied().unwrap_or(0);
-        let longer: Vec<_> =
-            answer.lengths.iter().filter(|(bucket, length)| **length > from(&covered, bucket)).collect();
-        let mut records = Vec::new();
-        if !longer.is_empty() {
+        let mut records = Records::default();
+        loop {
+            let pieces = pieces(&answer.lengths, &covered);
+            if pieces.is_empty() {
+                break;
+            }
             let mut pipe = redis::pipe();
             pipe.atomic().cmd("HGET").arg(&names.epoch).arg("incarnation");
-            for (bucket, _) in &longer {
-                pipe.cmd("GETRANGE").arg(names.bucket(**bucket)).arg(from(&covered, bucket)).arg(-1);
+            for (bucket, piece) in &pieces {
+                pipe.cmd("GETRANGE").arg(names.bucket(*bucket)).arg(piece.start).arg(piece.end - 1);
             }
             let replies: Vec<Value> = pipe.query_async(&mut conn.redis).await?;
             let mut replies = replies.into_iter();
@@ -236,10 +284,17 @@ impl RedisFollower {
             if incarnation != Some(conn.incarnation.to_string()) {
                 return Ok(None);
             }
-            for (bucket, _) in longer {
+            for (bucket, piece) in pieces {
                 let bytes: Vec<u8> = next(&mut replies)?;
-                records.extend(bucket.decode(&bytes).ok_or_else(|| self.damaged(*bucket))?);
-                *covered.entry(*bucket).or_default() += bytes.len() as u64;
+                if bytes.len() as u64 != piece.end - piece.start {
+                    return Ok(None);
+                }
+                if bucket.kind == Kind::Session {
+                    let to_come = (answer.lengths[&bucket] - piece.start) / bucket.kind.size() as u64;
+                    records.reserve(bucket.day, usize::try_from(to_come).unwrap_or(0));
+                }
+                records.extend(bucket.decode(&bytes).ok_or_else(|| self.shared.damaged(bucket))?);
+                covered.insert(bucket, piece.end);
             }
         }
         let known = cursor.map(|cursor| &cursor.control);
@@ -258,18 +313,10 @@ impl RedisFollower {
         Ok(Some((records, covered)))
     }
 
-    fn damaged(&self, bucket: Bucket) -> Fault {
-        Fault::said(
-            format!("{} at {} ends within a record", self.shared.names.bucket(bucket), self.shared.address),
-            "Something else writes to the list's keys: stop that, and remove this key. Running processes give its \
-             records back",
-        )
-    }
-
     /// Whether everybody who may remember more than the server has given it back, or is gone.
     async fn is_healed(&self, conn: &mut Conn, answer: &Answer) -> Result<bool, Fault> {
-        let Epoch { incarnation, healing, .. } = answer.epoch;
-        if !healing || !members::outstanding(&answer.members, incarnation, answer.seen.time).is_empty() {
+        let Epoch { incarnation, healing, begun, .. } = answer.epoch;
+        if !healing || !members::all_gave_back(&answer.members, incarnation, begun, answer.seen.time) {
             return Ok(!healing);
         }
         let mut script = redis::cmd("EVAL");
@@ -281,11 +328,18 @@ impl RedisFollower {
         Ok(ended)
     }
 
-    /// Removes the names of those that ended long ago. Who is wrongly forgotten writes its name again.
+    /// Removes the names of those that ended long ago, and the accounts of days that are over. Who is wrongly
+    /// forgotten writes its name again.
     async fn tidy(&self, conn: &mut Conn, answer: &Answer) -> Result<(), Fault> {
-        let gone = members::forgotten(&answer.members, answer.seen.time);
+        let (names, clock) = (&self.shared.names, answer.seen.time);
+        let is_over = |bucket: &&Bucket| u64::from(bucket.end()) < clock.0 / 1000;
+        let over: Vec<_> = answer.epoch.accounts.keys().filter(is_over).map(|bucket| Names::account(*bucket)).collect();
+        let gone = members::forgotten(&answer.members, clock);
         if !gone.is_empty() {
-            redis::cmd("HDEL").arg(&self.shared.names.nodes).arg(gone).exec_async(&mut conn.redis).await?;
+            redis::cmd("HDEL").arg(&names.nodes).arg(gone).exec_async(&mut conn.redis).await?;
+        }
+        if !over.is_empty() {
+            redis::cmd("HDEL").arg(&names.epoch).arg(over).exec_async(&mut conn.redis).await?;
         }
         Ok(())
     }
@@ -294,8 +348,10 @@ impl RedisFollower {
     fn deliver(&mut self, (beat, cursor, answer): Found) -> Beat {
         let mut members = answer.members;
         // It begins to remember with this beat.
-        let own = || members::value(cursor.time, cursor.mark, cursor.gave_back);
-        members.entry(self.name.clone()).or_insert_with(own);
+        if let Some(report) = &self.report {
+            let own = || members::at(cursor.time, &members::value(cursor.gave_back, Some(report)));
+            members.entry(self.id.to_string()).or_insert_with(own);
+        }
         let mut memory = self.shared.memory();
         memory.known = Some(beat.incarnation);
         memory.highest = memory.highest.max(beat.position);
@@ -305,5 +361,52 @@ impl RedisFollower {
         drop(memory);
         self.cursor = Some(cursor);
         beat
+    }
+}
+
+/// What to read next: whole records, and not more at once than [`PIECE`].
+fn pieces(lengths: &BTreeMap<Bucket, u64>, covered: &BTreeMap<Bucket, u64>) -> Vec<(Bucket, Range<u64>)> {
+    let mut room = PIECE;
+    let mut pieces = Vec::new();
+    for (&bucket, &length) in lengths {
+        let (start, size) = (covered.get(&bucket).copied().unwrap_or(0), bucket.kind.size() as u64);
+        let end = length.min(start + room / size * size);
+        if end > start {
+            room -= end - start;
+            pieces.push((bucket, start..end));
+        }
+    }
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_bounded_and_of_whole_records_and_reach_every_length() {
+        let bucket = |kind, day| Bucket { kind, day: Day(day) };
+        let lengths = BTreeMap::from([
+            (bucket(Kind::Session, 1), 2 * PIECE + 8),
+            (bucket(Kind::Session, 2), 16),
+            (bucket(Kind::Floor, 1), PIECE / 12 * 12 + 24),
+            (bucket(Kind::CutOff, 1), 32),
+        ]);
+        let mut covered = BTreeMap::from([(bucket(Kind::Session, 2), 16), (bucket(Kind::CutOff, 1), 16)]);
+        let mut rounds = 0;
+        loop {
+            let pieces = pieces(&lengths, &covered);
+            if pieces.is_empty() {
+                break;
+            }
+            assert!(pieces.iter().map(|(_, piece)| piece.end - piece.start).sum::<u64>() <= PIECE);
+            for (bucket, piece) in pieces {
+                assert_eq!(covered.insert(bucket, piece.end).unwrap_or(0), piece.start, "one follows the other");
+                assert_eq!(piece.end % bucket.kind.size() as u64, 0);
+            }
+            rounds += 1;
+        }
+        assert_eq!(covered, lengths);
+        assert_eq!(rounds, 4, "what is short comes along");
     }
 }

@@ -3,9 +3,11 @@
 use redis::Value;
 
 use crate::config::SKEW;
+use crate::key::CONTROL_MAC;
 use crate::revocation::Record;
+use crate::wrap::WRAPPED_LIST_KEY;
 
-use super::control::{Control, Fields, LIST};
+use super::control::{self, Control, Fields, LIST};
 use super::fault::Fault;
 use super::seen::{REPLIES, Seen, next};
 use super::shared::{Shared, new_incarnation, restless};
@@ -34,9 +36,37 @@ pub enum Made {
     Already,
 }
 
+impl Made {
+    /// The name, in lower case.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::AfterLoss => "after_loss",
+            Self::Already => "already",
+        }
+    }
+}
+
 impl Shared {
-    pub(super) async fn make(&self, making: Making) -> Result<Made, Fault> {
+    pub(super) async fn wrapped_list_key(&self) -> Result<Option<Vec<u8>>, Fault> {
         let mut redis = self.dial(RESPONSE).await?;
+        let field = control::parcel_field(WRAPPED_LIST_KEY);
+        let signed: Option<Vec<u8>> =
+            redis::cmd("HGET").arg(&self.names.control).arg(field).query_async(&mut redis).await?;
+        Ok(signed.and_then(|mut signed| {
+            signed.truncate(signed.len().checked_sub(CONTROL_MAC)?);
+            Some(signed)
+        }))
+    }
+
+    /// Makes the list; without `really` it only says what would come of it.
+    pub(super) async fn make(&self, making: Making, really: bool) -> Result<Made, Fault> {
+        let mut redis = self.dial(RESPONSE).await?;
+        let (seen, _) = self.look(&mut redis).await?;
+        seen.server.check()?;
+        self.check_clock(seen.time)?;
+        self.check_server(&mut redis).await?;
         for _ in 0..ATTEMPTS {
             let mut pipe = redis::pipe();
             pipe.atomic();
@@ -46,7 +76,6 @@ impl Shared {
             debug_assert_eq!(replies.len(), REPLIES + 1);
             let mut replies = replies.into_iter();
             let seen = Seen::read(&mut replies)?;
-            seen.server.check()?;
             let control: Fields = next(&mut replies)?;
             let intact = seen.epoch.is_some() && control.contains_key(LIST);
             let log_out_everybody = match making {
@@ -64,6 +93,10 @@ impl Shared {
                 Making::IfMissing { log_out_everybody } => log_out_everybody,
                 Making::AfterLoss => true,
             };
+            let made = if log_out_everybody { Made::AfterLoss } else { Made::New };
+            if !really {
+                return Ok(made);
+            }
             let mut mark = seen.epoch.as_ref().map_or(seen.time, |epoch| epoch.mark.max(seen.time)).next();
             let mut fields = vec![self.list()];
             if log_out_everybody {
@@ -80,7 +113,7 @@ impl Shared {
                 script.arg(field.field()).arg(field.sign(&self.control_key));
             }
             if script.query_async(&mut redis).await? {
-                return Ok(if log_out_everybody { Made::AfterLoss } else { Made::New });
+                return Ok(made);
             }
         }
         Err(restless())

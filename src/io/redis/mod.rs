@@ -6,7 +6,8 @@
 //!         └── feed: "something is new" ───────┘   primary     │
 //! ```
 //!
-//! Three connections, because on one of them a waiting read would hold up everything else.
+//! Three connections, because on one of them a waiting read would hold up everything else. Where the address
+//! names Sentinels, each is dialled to the primary that they name at that moment.
 //!
 //! # Consistency
 //!
@@ -14,20 +15,26 @@
 //! the feed, or with the next beat; a beat that counts is the proof. How much a crash of the server loses
 //! is the server's choice (`appendfsync everysec`: a second); the processes that know it give it back.
 //!
-//! What it does not do yet: ask Sentinel for the primary, keep what it knows in a file of its own, or
-//! wait until every process has applied a revocation.
+//! What a process knows can be kept in a file of its own beside it: see [`kept`](crate::io::kept).
 
+mod acl;
 mod address;
 mod check;
 mod control;
+mod dial;
+mod examine;
+mod facts;
 mod fault;
 mod feed;
 mod follower;
 mod init;
 mod members;
 mod names;
+mod nodes;
+mod once;
 mod scripts;
 mod seen;
+mod sentinel;
 mod shared;
 mod write;
 
@@ -37,13 +44,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::id::ShortId;
+use crate::id::{Incarnation, NodeId, ShortId};
 use crate::key::ListKey;
 use crate::revocation::store::StoreFuture;
-use crate::revocation::{Follower, Once, OnceValue, Profile, Raised, Receipt, Record, Revocation, RevocationStore};
-use crate::time::{Clock, Day, Position, minutes};
+use crate::revocation::{
+    Condition, Follower, Memory, Nodes, Once, OnceValue, Parcel, Profile, Raised, Receipt, Record, Revocation,
+    RevocationStore, Stand,
+};
+use crate::rotation::Rotation;
+use crate::secret::Secret;
+use crate::time::{Clock, Day, Position};
 
+pub use acl::{Role, Rule, sentinel_rule};
 pub use address::RedisAddress;
+pub(crate) use examine::examine;
 pub use init::{Made, Making};
 
 use fault::Fault;
@@ -60,8 +74,6 @@ const BEAT: Duration = Duration::from_millis(4_500);
 const CALL: Duration = Duration::from_secs(8);
 /// How often the list may change under one call.
 const ATTEMPTS: usize = 5;
-/// How far apart the server's clock and this machine's may be.
-const CLOCKS_APART: Duration = minutes(5);
 /// No session lives longer than this many days, with one to spare.
 const HORIZON: u32 = 402;
 
@@ -101,7 +113,22 @@ impl RedisStore {
     /// the password, drops or forgets records, has a clock that is more than 5 minutes off, does not let
     /// us, holds no list, or one that was made under another list key.
     pub async fn open(address: RedisAddress, options: &Options<'_>) -> Result<Self, Error> {
+        Self::open_remembering(address, options, &Memory::default()).await
+    }
+
+    /// The same for a process that remembers a list from before it was started. If that is the one that should
+    /// be here and was lost, it is begun anew, for this process and others to give back what they know.
+    ///
+    /// # Errors
+    ///
+    /// As [`RedisStore::open`].
+    pub async fn open_remembering(
+        address: RedisAddress,
+        options: &Options<'_>,
+        memory: &Memory,
+    ) -> Result<Self, Error> {
         let store = Self(Arc::new(Shared::of(address, options)));
+        store.0.remember(memory);
         let check = async {
             let mut conn = store.0.writer().await?;
             store.0.check(&mut conn).await
@@ -115,10 +142,32 @@ impl RedisStore {
     ///
     /// # Errors
     ///
-    /// [`Error::Store`]: the server cannot be used, holds a list of another list key, or nothing was lost.
+    /// [`Error::Store`]: the server is not fit to keep a list, holds one of another list key, or nothing was lost.
     pub async fn make(address: RedisAddress, options: &Options<'_>, making: Making) -> Result<Made, Error> {
         let store = Self(Arc::new(Shared::of(address, options)));
-        store.within("making the revocation list", store.0.make(making)).await
+        store.within("making the revocation list", store.0.make(making, true)).await
+    }
+
+    /// What [`RedisStore::make`] would do at this moment. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`RedisStore::make`].
+    pub async fn plan(address: RedisAddress, options: &Options<'_>, making: Making) -> Result<Made, Error> {
+        let store = Self(Arc::new(Shared::of(address, options)));
+        store.within("asking for the revocation list", store.0.make(making, false)).await
+    }
+
+    /// The wrapped list key that nodes with a ring secret begin with. Nothing else of the list can be understood
+    /// without it, so it is read as it lies there; being wrapped, it proves itself.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] when the server cannot be asked.
+    pub async fn wrapped_list_key(address: RedisAddress, app: &str, clock: &Clock) -> Result<Option<Vec<u8>>, Error> {
+        let nobodys = ListKey::from_bytes(Secret::new([0; 32]));
+        let store = Self(Arc::new(Shared::of(address, &Options { app, list_key: &nobodys, clock: clock.clone() })));
+        store.within("asking for the list key", store.0.wrapped_list_key()).await
     }
 
     /// No call hangs: on a link that is half open nothing else would end it.
@@ -154,11 +203,21 @@ impl RevocationStore for RedisStore {
         Box::pin(self.within("publishing to the revocation list", self.0.publish(revocations)))
     }
 
+    fn publish_over<'a>(
+        &'a self,
+        life: Incarnation,
+        list: &'a Rotation,
+        revocations: &'a [Revocation],
+    ) -> StoreFuture<'a, Option<Receipt>> {
+        let only_over = Some((life, list.clone()));
+        Box::pin(self.within("publishing to the revocation list", self.0.publish_over(only_over, revocations)))
+    }
+
     fn raise(&self, id: ShortId, floor: u32, day: Day) -> StoreFuture<'_, Raised> {
         Box::pin(self.within("publishing to the revocation list", self.0.raise(id, floor, day)))
     }
 
-    fn restore(&self, records: Vec<Record>, above: Position) -> StoreFuture<'_, ()> {
+    fn restore(&self, records: Vec<Record>, above: Position) -> StoreFuture<'_, Stand> {
         Box::pin(
             self.within("giving back to the revocation list", async move { self.0.give_back(&records, above).await }),
         )
@@ -166,6 +225,21 @@ impl RevocationStore for RedisStore {
 
     fn follower(&self) -> Box<dyn Follower> {
         Box::new(RedisFollower::new(self.0.clone()))
+    }
+
+    fn nodes(&self, _: Position) -> StoreFuture<'_, Nodes> {
+        Box::pin(self.within("reading who follows the revocation list", self.0.nodes()))
+    }
+
+    fn forget_node(&self, node: NodeId) -> StoreFuture<'_, bool> {
+        Box::pin(self.within("forgetting a node", self.0.forget_node(node)))
+    }
+
+    fn replicated(&self, life: Incarnation, wanted: u32, patience: Duration) -> StoreFuture<'_, Option<u32>> {
+        Box::pin(async move {
+            let replicated = self.0.replicated(life, wanted, patience).await;
+            replicated.map_err(|fault| fault.told("waiting for the replicas", &self.0.address))
+        })
     }
 
     fn take_once(&self, value: OnceValue) -> StoreFuture<'_, Once> {
@@ -182,6 +256,22 @@ impl RevocationStore for RedisStore {
             profiles.sort_by(|one, other| one.cookie.cmp(&other.cookie));
             Ok(profiles)
         }))
+    }
+
+    fn keep<'a>(&'a self, parcel: &'a Parcel) -> StoreFuture<'a, ()> {
+        Box::pin(self.within("keeping something for the nodes", self.0.keep(parcel)))
+    }
+
+    fn discard<'a>(&'a self, name: &'a str) -> StoreFuture<'a, bool> {
+        Box::pin(self.within("throwing away what was kept for the nodes", self.0.discard(name)))
+    }
+
+    fn parcels(&self) -> StoreFuture<'_, Vec<Parcel>> {
+        Box::pin(self.within("reading what is kept for the nodes", self.0.parcels()))
+    }
+
+    fn condition(&self) -> StoreFuture<'_, Condition> {
+        Box::pin(self.within("looking at the revocation list's server", self.0.condition()))
     }
 
     /// One second: the feed is quicker, the beat is the proof.

@@ -1,7 +1,7 @@
 //! The names of the keys, and the bytes in the buckets.
 //!
 //! ```text
-//!  {sealjar:<app>}:epoch      hash    incarnation, state, replication id, mark, last day
+//!  {sealjar:<app>}:epoch      hash    incarnation, state, replication id, mark, last day; each bucket's length
 //!  {sealjar:<app>}:s:<day>    string  8 bytes each: session
 //!  {sealjar:<app>}:g:<day>    string  12 bytes each: session, floor
 //!  {sealjar:<app>}:c:<day>    string  16 bytes each: tag, position
@@ -43,7 +43,12 @@ impl Names {
     }
 
     pub(super) fn bucket(&self, bucket: Bucket) -> String {
-        format!("{}{}:{}", self.prefix, bucket.kind.letter(), bucket.day.0)
+        format!("{}{}", self.prefix, Self::account(bucket))
+    }
+
+    /// The field of its account, beside the epoch.
+    pub(super) fn account(bucket: Bucket) -> String {
+        format!("{}:{}", bucket.kind.letter(), bucket.day.0)
     }
 
     /// Who raised a floor.
@@ -98,6 +103,18 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
+    /// Reads what [`Names::account`] writes.
+    pub(super) fn of_account(field: &str) -> Option<Self> {
+        let (kind, day) = field.split_once(':')?;
+        let kind = Kind::ALL.into_iter().find(|known| kind.chars().eq([known.letter()]))?;
+        Some(Self { kind, day: Day(day.parse().ok()?) })
+    }
+
+    /// Whether it has to be there by the server's clock, and for a minute yet.
+    pub(super) fn is_kept(self, clock: Position) -> bool {
+        u64::from(self.end()) > clock.0 / 1000 + 60
+    }
+
     /// When the server may drop it.
     pub(super) fn end(self) -> u32 {
         self.day.end().0.saturating_add(SLACK)
@@ -110,9 +127,9 @@ impl Bucket {
     }
 
     /// The records in its bytes; nothing if they end within one.
-    pub(super) fn decode(self, bytes: &[u8]) -> Option<Vec<Record>> {
+    pub(super) fn decode(self, bytes: &[u8]) -> Option<impl Iterator<Item = Record>> {
         let chunks = bytes.chunks_exact(self.kind.size());
-        chunks.remainder().is_empty().then(|| chunks.map(|chunk| self.record(chunk)).collect())
+        chunks.remainder().is_empty().then(|| chunks.map(move |chunk| self.record(chunk)))
     }
 
     fn record(self, chunk: &[u8]) -> Record {
@@ -126,8 +143,11 @@ impl Bucket {
     }
 }
 
+/// Of at most eight bytes.
 fn number(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
+    let mut whole = [0; 8];
+    whole[8 - bytes.len()..].copy_from_slice(bytes);
+    u64::from_be_bytes(whole)
 }
 
 /// Sorts records into buckets; those that live in the control hash instead are handed back.

@@ -1,34 +1,34 @@
 //! What a store and its followers have in common: how they connect, and what this process remembers.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use redis::Value;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Value};
 
-use crate::id::Incarnation;
+use crate::doctor::{CLOCKS_APART, clock};
+use crate::id::{Incarnation, NodeId};
 use crate::key::ControlKey;
+use crate::revocation;
 use crate::time::{Clock, Day, Position};
+use crate::trouble::{Severity, Trouble};
 
 use super::address::RedisAddress;
 use super::control::{Control, Fields, LIST};
+use super::dial::dial;
 use super::fault::Fault;
-use super::members::Members;
-use super::names::Names;
+use super::members::{self, Members};
+use super::names::{Bucket, Names};
 use super::scripts;
 use super::seen::{REPLIES, Seen, next};
-use super::{ATTEMPTS, CLOCKS_APART, CONNECT, RESPONSE};
+use super::{ATTEMPTS, RESPONSE};
 
 /// How far a life that follows a loss leaves the positions of the lost one behind: other processes may
 /// have taken some that nobody here has seen, from a server whose clock was ahead of this one's.
 const LEAP: Duration = Duration::from_secs(10);
 /// Between two looks at a server that is loading.
 const PAUSE: Duration = Duration::from_millis(100);
-
-const MISSING: &str = "If it is new, make it with `sealjar store init`. If it was lost, a running process that knows \
-     it gives it back within seconds; where none is left, `sealjar store init --after-loss` logs everybody out \
-     and begins anew";
 
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -53,6 +53,10 @@ pub(super) struct Memory {
     pub members: Members,
     /// Whether giving back failed and has not succeeded since.
     pub owing: bool,
+    /// Why a lost list is not begun anew, although something is known of it.
+    pub doubt: Option<String>,
+    /// The name of the first follower, and whether it remembers a list from before, to be given back.
+    pub reserved: Option<(NodeId, bool)>,
 }
 
 /// A connection to a server that was found to hold this list.
@@ -88,31 +92,35 @@ impl Shared {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A connection, of which nothing is known yet. `patience` is the longest wait for one answer: a client
-    /// without one waits for ever on a link that is half open.
-    pub(super) async fn dial(&self, patience: Duration) -> Result<MultiplexedConnection, Fault> {
-        static PROVIDER: Once = Once::new();
-        if self.address.is_encrypted() {
-            // Fails only where the app has chosen one already, and then that one serves.
-            PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+    /// What this process knows from before it was started. It is a member that has to give back what it knows
+    /// from the first moment of a life that it begins: nobody may take that life for healed before it has.
+    pub(super) fn remember(&self, from_before: &revocation::Memory) {
+        let revocation::Memory { known, doubt, highest, last, node } = from_before.clone();
+        let mut memory = self.memory();
+        let node = node.unwrap_or_else(|| NodeId(u64::from_be_bytes(crate::random::fresh())));
+        if known.is_some() {
+            let owing = members::at(Position(self.clock.now().millis), &members::value(None, None));
+            memory.members.insert(node.to_string(), owing);
         }
-        let client = Client::open(self.address.info().clone())?;
-        let config =
-            AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT)).set_response_timeout(Some(patience));
-        let dialled = client.get_multiplexed_async_connection_with_config(&config);
-        let mut redis = tokio::time::timeout(CONNECT, dialled).await.map_err(|_| Fault::Silent)??;
-        // A refusal is told to a plain command. The client (1.8.1) does not survive one of `MULTI`: with
-        // overflow checks its task panics, and the connection is just gone.
-        let greeting = redis::cmd("PING");
-        tokio::time::timeout(CONNECT, greeting.exec_async(&mut redis)).await.map_err(|_| Fault::Silent)??;
-        Ok(redis)
+        memory.reserved = Some((node, highest > Position(0)));
+        (memory.known, memory.doubt, memory.highest, memory.last) = (known, doubt, highest, last);
+    }
+
+    /// A connection, of which nothing is known yet but that somebody answers.
+    pub(super) async fn dial(&self, patience: Duration) -> Result<MultiplexedConnection, Fault> {
+        dial(&self.address, patience).await
     }
 
     /// A connection to the server, which is found to hold this list. A loss that shows now begins a new
     /// life of the list before anything else is done.
     pub(super) async fn connect(&self) -> Result<Conn, Fault> {
+        self.connect_for(RESPONSE).await
+    }
+
+    /// The same, with more patience for each answer.
+    pub(super) async fn connect_for(&self, patience: Duration) -> Result<Conn, Fault> {
         static SERIAL: AtomicU64 = AtomicU64::new(0);
-        let mut redis = self.dial(RESPONSE).await?;
+        let mut redis = self.dial(patience).await?;
         let mut attempts = 0;
         while attempts < ATTEMPTS {
             // Before the look: what this process has seen by now, the server must have.
@@ -125,6 +133,7 @@ impl Shared {
                 looked => looked?,
             };
             seen.server.check()?;
+            seen.check_backed()?;
             let is_lost = match &seen.epoch {
                 None if memory.known.is_none() => return Err(self.missing()),
                 Some(_) if list.is_none() && memory.known.is_none() => return Err(self.missing()),
@@ -149,7 +158,7 @@ impl Shared {
         Err(restless())
     }
 
-    async fn look(&self, redis: &mut MultiplexedConnection) -> Result<(Seen, Option<Vec<u8>>), Fault> {
+    pub(super) async fn look(&self, redis: &mut MultiplexedConnection) -> Result<(Seen, Option<Vec<u8>>), Fault> {
         let mut pipe = redis::pipe();
         pipe.atomic();
         Seen::ask(&mut pipe, &self.names);
@@ -161,7 +170,12 @@ impl Shared {
     }
 
     /// Something was lost: whoever remembers has to give it back. Nobody may be quicker, or somebody was.
-    async fn begin_anew(&self, redis: &mut MultiplexedConnection, seen: &Seen, memory: &Memory) -> Result<(), Fault> {
+    pub(super) async fn begin_anew(
+        &self,
+        redis: &mut MultiplexedConnection,
+        seen: &Seen,
+        memory: &Memory,
+    ) -> Result<(), Fault> {
         let old = seen.epoch.as_ref().map(|epoch| epoch.incarnation.to_string()).unwrap_or_default();
         let new = new_incarnation()?;
         let list = self.list();
@@ -192,9 +206,9 @@ impl Shared {
     pub(super) fn recognise(&self, list: &[u8]) -> Result<(), Fault> {
         let theirs = list.get(..self.fingerprint.len()).unwrap_or_default();
         if theirs != self.fingerprint.as_bytes() {
-            return Err(Fault::said(
+            return Err(Fault::found(
+                Trouble::OtherListKey,
                 format!("the list at {} was made under another list key, so names would not match", self.address),
-                "Give every process and every command line the same file `list.key`",
             ));
         }
         match Control::read(&self.control_key, LIST, list) {
@@ -208,15 +222,23 @@ impl Shared {
     }
 
     pub(super) fn forged(&self, field: &str) -> Fault {
-        Fault::said(
+        Fault::found(
+            Trouble::ForgedRecord,
             format!("the control record `{field}` at {} was not written by a holder of the list key", self.address),
-            "Find out who else can write there. Then stop the processes, and make the list anew with \
-             `sealjar store init --after-loss`, which logs everybody out",
         )
     }
 
-    fn missing(&self) -> Fault {
-        Fault::said(format!("there is no revocation list at {}", self.address), MISSING)
+    pub(super) fn damaged(&self, bucket: Bucket) -> Fault {
+        Fault::said(
+            format!("{} at {} ends within a record", self.names.bucket(bucket), self.address),
+            "Something else writes to the list's keys: stop that, and remove this key. Running processes give its \
+             records back",
+        )
+    }
+
+    pub(super) fn missing(&self) -> Fault {
+        let doubt = self.memory().doubt.as_ref().map(|doubt| format!(", and {doubt}")).unwrap_or_default();
+        Fault::found(Trouble::NoList, format!("there is no revocation list at {}{doubt}", self.address))
     }
 
     /// The connection that writing calls share.
@@ -242,14 +264,8 @@ impl Shared {
 
     /// Refuses a server whose clock is off: it drops buckets by that clock, and sessions are judged by ours.
     pub(super) fn check_clock(&self, time: Position) -> Result<(), Fault> {
-        let apart = time.0.abs_diff(self.clock.now().millis);
-        if apart <= millis(CLOCKS_APART) {
-            return Ok(());
-        }
-        Err(Fault::said(
-            format!("the clock of {} and this machine's are {} s apart", self.address, apart / 1000),
-            "Let both follow a time server; 5 minutes are allowed",
-        ))
+        let finding = clock(&self.address.to_string(), time, self.clock.now().millis);
+        if finding.severity == Severity::Problem { Err(Fault::Found(finding)) } else { Ok(()) }
     }
 
     /// Remembers a position that was given out.
@@ -260,10 +276,7 @@ impl Shared {
 }
 
 pub(super) fn restless() -> Fault {
-    Fault::said(
-        "the list changed its life again and again",
-        "Look for a server that keeps restarting, or for two that answer under one address",
-    )
+    Fault::found(Trouble::Restless, "the list changed its life again and again")
 }
 
 pub(super) fn new_incarnation() -> Result<Incarnation, Fault> {

@@ -1,29 +1,23 @@
-//! Everything that changes the list: publishing, giving back, announcing, spending.
+//! What changes the list: publishing, giving back, announcing, keeping.
 
-use std::collections::{BTreeMap, HashSet};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use redis::Value;
 
 use crate::id::{Incarnation, ShortId};
-use crate::revocation::{Durability, Once, OnceValue, Profile, Raised, Receipt, Record, Revocation};
-use crate::time::{Day, Position, minutes};
+use crate::revocation::{Durability, Parcel, Profile, Raised, Receipt, Record, Revocation, RevocationList, Stand};
+use crate::rotation::Rotation;
+use crate::time::{Day, Position};
 
 use super::control::{self, Control, Fields};
 use super::fault::Fault;
 use super::names::{Bucket, Kind, sort};
-use super::seen::{REPLIES, Seen, next, time};
-use super::shared::{Conn, Shared, millis, restless};
+use super::seen::{REPLIES, Seen, next};
+use super::shared::{Conn, Shared, restless};
 use super::{ATTEMPTS, HORIZON, scripts};
 
-/// Spent values are remembered this long beyond their expiry, should the server's clock be set back.
-const ONCE_MARGIN: Duration = minutes(10);
-
-/// The incarnation, the time, and what was spent before.
-type Spent = (Option<String>, (u64, u64), Option<String>);
-
 /// One attempt on one connection.
-enum Attempt<T> {
+pub(super) enum Attempt<T> {
     Done(T),
     /// Somebody else wrote meanwhile.
     Late,
@@ -33,7 +27,7 @@ enum Attempt<T> {
 
 /// How often a call was tried, and how often a connection broke under it.
 #[derive(Default)]
-struct Tries {
+pub(super) struct Tries {
     number: usize,
     broken: usize,
 }
@@ -46,11 +40,13 @@ struct Change {
     /// Cut-offs are tags only, and get the position behind each; so does "everybody".
     positions_to_come: bool,
     above: Position,
+    /// In which life, and over which rotation list only.
+    only_over: Option<(Incarnation, Rotation)>,
 }
 
 impl Shared {
     /// What a call does with an attempt: its answer, or nothing when it is to be tried again.
-    async fn settle<T>(
+    pub(super) async fn settle<T>(
         &self,
         tries: &mut Tries,
         serial: u64,
@@ -75,6 +71,15 @@ impl Shared {
     }
 
     pub(super) async fn publish(&self, revocations: &[Revocation]) -> Result<Receipt, Fault> {
+        self.publish_over(None, revocations).await?.ok_or_else(restless)
+    }
+
+    /// Publishes only if the rotation list is still this one, where that is asked for.
+    pub(super) async fn publish_over(
+        &self,
+        only_over: Option<(Incarnation, Rotation)>,
+        revocations: &[Revocation],
+    ) -> Result<Option<Receipt>, Fault> {
         let wishes = self.lasting(revocations).await?;
         let latest = Day(self.clock.now().seconds().day().0 + HORIZON);
         let at = |position| wishes.iter().map(|wish| wish.at(position)).collect::<Vec<_>>();
@@ -89,8 +94,14 @@ impl Shared {
             *bytes = bytes.chunks_exact(Kind::CutOff.size()).flat_map(|record| &record[..8]).copied().collect();
         }
         let control = control.into_iter().map(Control::Record).collect();
-        let position = self.write(&Change { buckets, control, positions_to_come: true, above: Position(0) }).await?;
-        Ok(Receipt { durability: Durability::Committed, position, records: at(position) })
+        let change = Change { buckets, control, positions_to_come: true, above: Position(0), only_over };
+        let written = self.write(&change).await?;
+        Ok(written.map(|Stand { incarnation, position }| Receipt {
+            durability: Durability::Committed,
+            position,
+            incarnation,
+            records: at(position),
+        }))
     }
 
     /// How long a cut-off matters, the list knows best: as long as the longest of all the app's cookies.
@@ -142,9 +153,16 @@ impl Shared {
                 let position = Position(number);
                 self.saw(position);
                 let records = vec![record(floor)];
-                Attempt::Done(Raised::Done(Receipt { durability: Durability::Committed, position, records }))
+                let incarnation = conn.incarnation;
+                Attempt::Done(Raised::Done(Receipt {
+                    durability: Durability::Committed,
+                    position,
+                    incarnation,
+                    records,
+                }))
             }
             "behind" => Attempt::Done(Raised::Behind(record(u32::try_from(number).unwrap_or(u32::MAX)))),
+            "lost" => self.has_lost(conn).await?,
             _ => Attempt::Foreign,
         })
     }
@@ -161,13 +179,43 @@ impl Shared {
     }
 
     pub(super) async fn profiles(&self) -> Result<Vec<Profile>, Fault> {
+        let profile = |control| if let Control::Profile(profile) = control { Some(profile) } else { None };
+        Ok(self.read_all_control().await?.into_iter().filter_map(profile).collect())
+    }
+
+    pub(super) async fn parcels(&self) -> Result<Vec<Parcel>, Fault> {
+        let parcel = |control| if let Control::Parcel(parcel) = control { Some(parcel) } else { None };
+        Ok(self.read_all_control().await?.into_iter().filter_map(parcel).collect())
+    }
+
+    pub(super) async fn keep(&self, parcel: &Parcel) -> Result<(), Fault> {
+        if !self.parcels().await?.contains(parcel) {
+            let control = vec![Control::Parcel(parcel.clone())];
+            self.write(&Change { control, ..Change::default() }).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn discard(&self, name: &str) -> Result<bool, Fault> {
+        let mut tries = Tries::default();
+        loop {
+            let mut conn = self.writer().await?;
+            let mut remove = redis::cmd("HDEL");
+            let removed = remove.arg(&self.names.control).arg(control::parcel_field(name));
+            let attempt = removed.query_async(&mut conn.redis).await.map(Attempt::Done).map_err(Fault::from);
+            if let Some(done) = self.settle(&mut tries, conn.serial, attempt).await {
+                return done;
+            }
+        }
+    }
+
+    async fn read_all_control(&self) -> Result<Vec<Control>, Fault> {
         let mut tries = Tries::default();
         loop {
             let mut conn = self.writer().await?;
             let attempt = self.control(&mut conn).await.map(Attempt::Done);
             let Some(fields) = self.settle(&mut tries, conn.serial, attempt).await else { continue };
-            let profile = |control| if let Control::Profile(profile) = control { Some(profile) } else { None };
-            return Ok(self.read_control(&fields?)?.into_iter().filter_map(profile).collect());
+            return self.read_control(&fields?);
         }
     }
 
@@ -180,7 +228,7 @@ impl Shared {
     }
 
     /// Adds what the server lacks. Several processes may give back the same records.
-    pub(super) async fn give_back(&self, records: &[Record], above: Position) -> Result<(), Fault> {
+    pub(super) async fn give_back(&self, records: &[Record], above: Position) -> Result<Stand, Fault> {
         let highest = records.iter().map(|record| match record {
             Record::CutOff { position, .. } | Record::Everybody { position } | Record::Forgotten { position, .. } => {
                 *position
@@ -194,63 +242,85 @@ impl Shared {
             let mut conn = self.writer().await?;
             let attempt = self.give_back_once(&mut conn, records, above).await;
             let Some(done) = self.settle(&mut tries, conn.serial, attempt).await else { continue };
-            done?;
+            let stand = done?;
             self.memory().owing = false;
-            return Ok(());
+            return Ok(stand);
         }
     }
 
-    async fn give_back_once(&self, conn: &mut Conn, records: &[Record], above: Position) -> Result<Attempt<()>, Fault> {
+    async fn give_back_once(
+        &self,
+        conn: &mut Conn,
+        records: &[Record],
+        above: Position,
+    ) -> Result<Attempt<Stand>, Fault> {
         let (buckets, _) = sort(records);
-        let mut held = HashSet::new();
+        let mut held = RevocationList::default();
         for bucket in buckets.keys() {
             let get = redis::cmd("GETRANGE").arg(self.names.bucket(*bucket)).arg(0).arg(-1).to_owned();
             let bytes: Vec<u8> = get.query_async(&mut conn.redis).await?;
-            held.extend(bytes.chunks_exact(bucket.kind.size()).map(|record| (*bucket, record.to_vec())));
+            for record in bucket.decode(&bytes).ok_or_else(|| self.damaged(*bucket))? {
+                held.insert(record);
+            }
         }
-        let is_held = |record: &&Record| {
-            let (buckets, _) = sort(std::slice::from_ref(*record));
-            buckets.into_iter().next().is_some_and(|held_as| held.contains(&held_as))
-        };
-        let lacking: Vec<Record> = records.iter().filter(|record| !is_held(record)).copied().collect();
+        let lacking: Vec<Record> = records.iter().filter(|record| !held.holds(record)).copied().collect();
         let (buckets, control) = sort(&lacking);
         let control = control.into_iter().map(Control::Record).collect();
-        let change = Change { buckets, control, positions_to_come: false, above };
+        let change = Change { buckets, control, above, ..Change::default() };
         Ok(match self.write_once(conn, &change, 0).await? {
-            Attempt::Done(position) => {
-                self.saw(position);
-                Attempt::Done(())
+            Attempt::Done(Some(stand)) => {
+                self.saw(stand.position);
+                Attempt::Done(stand)
             }
-            Attempt::Late => Attempt::Late,
+            Attempt::Done(None) | Attempt::Late => Attempt::Late,
             Attempt::Foreign => Attempt::Foreign,
         })
     }
 
-    async fn write(&self, change: &Change) -> Result<Position, Fault> {
+    /// Nothing if the change is only for another rotation list than this one.
+    async fn write(&self, change: &Change) -> Result<Option<Stand>, Fault> {
         let mut tries = Tries::default();
         loop {
             let mut conn = self.writer().await?;
             let attempt = self.write_once(&mut conn, change, tries.number).await;
             let Some(done) = self.settle(&mut tries, conn.serial, attempt).await else { continue };
-            let position = done?;
-            self.saw(position);
-            return Ok(position);
+            let stand = done?;
+            stand.iter().for_each(|stand| self.saw(stand.position));
+            return Ok(stand);
         }
     }
 
     /// A record in the control hash is signed together with its position, which only this process can do.
     /// So the position is proposed; the script takes it if it is above all that were given out by then.
-    async fn write_once(&self, conn: &mut Conn, change: &Change, tried: usize) -> Result<Attempt<Position>, Fault> {
+    async fn write_once(
+        &self,
+        conn: &mut Conn,
+        change: &Change,
+        tried: usize,
+    ) -> Result<Attempt<Option<Stand>>, Fault> {
         let mut proposed = Position(0);
-        let mut fields = Vec::new();
+        let (mut fields, mut count) = (Vec::new(), -1);
         if !change.control.is_empty() {
             let (seen, known) = self.read_with_control(conn).await?;
-            let Some(epoch) = seen.epoch else { return Ok(Attempt::Foreign) };
+            let Some(epoch) = seen.epoch.filter(|epoch| epoch.incarnation == conn.incarnation) else {
+                return Ok(Attempt::Foreign);
+            };
             // Whoever was late leaves a little more room the next time.
             let room = [1, 10, 100, 1_000, 10_000].get(tried).copied().unwrap_or(10_000);
             proposed = Position(seen.time.min(self.latest()).max(epoch.mark).max(change.above).0 + room);
             for wish in &change.control {
                 fields.push(self.signed(wish, &known, change.positions_to_come.then_some(proposed))?);
+            }
+            if let Some((life, list)) = &change.only_over {
+                if *life != conn.incarnation || *list != control::rotation(&self.read_control(&known)?) {
+                    return Ok(Attempt::Done(None));
+                }
+                // The fields that are not written must be the same too, and no further one be there.
+                let is_written = |field: &String| fields.iter().any(|(written, ..)| written == field);
+                let others = known.iter().filter(|(field, _)| control::is_key(field) && !is_written(field));
+                let others: Vec<_> = others.map(|(field, old)| (field.clone(), old.clone(), Vec::new())).collect();
+                fields.extend(others);
+                count = i64::try_from(known.len()).unwrap_or(-1);
             }
         }
         let last = change.buckets.keys().map(|bucket| bucket.day).max().unwrap_or_default();
@@ -261,7 +331,7 @@ impl Shared {
             script.arg(self.names.bucket(*bucket));
         }
         script.arg(conn.incarnation.to_string()).arg(proposed.0).arg(change.above.0).arg(last.0);
-        script.arg(self.latest().0).arg(fields.len());
+        script.arg(self.latest().0).arg(fields.len()).arg(count);
         for (name, old, new) in &fields {
             script.arg(name).arg(old).arg(new);
         }
@@ -271,10 +341,18 @@ impl Shared {
         }
         let (said, position): (String, u64) = script.query_async(&mut conn.redis).await?;
         Ok(match &*said {
-            "done" => Attempt::Done(Position(position)),
+            "done" => Attempt::Done(Some(Stand { incarnation: conn.incarnation, position: Position(position) })),
             "late" => Attempt::Late,
+            "lost" => self.has_lost(conn).await?,
             _ => Attempt::Foreign,
         })
+    }
+
+    /// A bucket is not as long as it was left, so nothing is added to it in this life.
+    async fn has_lost<T>(&self, conn: &mut Conn) -> Result<Attempt<T>, Fault> {
+        let memory = self.memory().clone();
+        self.begin_anew(&mut conn.redis, &conn.seen, &memory).await?;
+        Ok(Attempt::Foreign)
     }
 
     async fn read_with_control(&self, conn: &mut Conn) -> Result<(Seen, Fields), Fault> {
@@ -307,50 +385,8 @@ impl Shared {
         let new = wish.merge(there).sign(&self.control_key);
         Ok((field, old, new))
     }
-
-    /// The list's life is read in the transaction that spends, and it is part of the spent value's name:
-    /// in another life, this life's value stays as it was.
-    pub(super) async fn spend(&self, value: OnceValue) -> Result<Once, Fault> {
-        // Minted here, so that a repetition after a broken connection knows itself again.
-        let id = hex(crate::random::fresh::<16>());
-        let mut tries = Tries::default();
-        loop {
-            let mut conn = self.writer().await?;
-            let attempt = self.spend_once(&mut conn, value, &id).await;
-            if let Some(done) = self.settle(&mut tries, conn.serial, attempt).await {
-                return done;
-            }
-        }
-    }
-
-    async fn spend_once(&self, conn: &mut Conn, value: OnceValue, id: &str) -> Result<Attempt<Once>, Fault> {
-        let until = u64::from(value.expires.0) * 1000 + millis(ONCE_MARGIN);
-        let mut pipe = redis::pipe();
-        pipe.atomic().cmd("HGET").arg(&self.names.epoch).arg("incarnation").cmd("TIME");
-        pipe.cmd("SET").arg(self.names.once(value.incarnation, value.hash)).arg(id);
-        pipe.arg("NX").arg("GET").arg("PXAT").arg(until);
-        let (incarnation, now, before): Spent = pipe.query_async(&mut conn.redis).await?;
-        let incarnation: Option<Incarnation> = incarnation.and_then(|text| text.parse().ok());
-        // The connection knows of one life only; whatever happened to the list since, it looks again.
-        if incarnation != Some(conn.incarnation) {
-            return Ok(if value.incarnation == conn.incarnation {
-                Attempt::Done(Once::Foreign)
-            } else {
-                Attempt::Foreign
-            });
-        }
-        Ok(Attempt::Done(if value.expires <= time(now).seconds() {
-            Once::Expired
-        } else if value.incarnation != conn.incarnation {
-            Once::Foreign
-        } else if before.is_none_or(|before| before == id) {
-            Once::First
-        } else {
-            Once::Spent
-        }))
-    }
 }
 
-fn hex(bytes: [u8; 16]) -> String {
+pub(super) fn hex(bytes: [u8; 16]) -> String {
     format!("{:032x}", u128::from_be_bytes(bytes))
 }

@@ -12,7 +12,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::LOCK_WAIT;
 use super::fault::{DAMAGED, Fault};
-use super::schema::{self, APPLICATION, Owner, VERSION};
+use super::schema::{self, Kind, Owner, VERSION};
 
 /// Which file it is, whatever it is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,16 +20,24 @@ pub(super) struct FileId(u64, u64);
 
 impl FileId {
     #[cfg(unix)]
-    fn of(meta: &Metadata) -> Self {
+    pub(super) fn of(meta: &Metadata) -> Self {
         use std::os::unix::fs::MetadataExt;
         Self(meta.dev(), meta.ino())
     }
 
     /// Elsewhere an open file cannot be replaced; the time of its making tells it from its successor.
     #[cfg(not(unix))]
-    fn of(meta: &Metadata) -> Self {
+    pub(super) fn of(meta: &Metadata) -> Self {
         let made = meta.created().ok().and_then(|t| t.duration_since(SystemTime::UNIX_EPOCH).ok());
         Self(0, made.map_or(0, |t| u64::try_from(t.as_nanos()).unwrap_or(u64::MAX)))
+    }
+
+    pub(super) const fn numbers(self) -> (u64, u64) {
+        (self.0, self.1)
+    }
+
+    pub(super) const fn from_numbers(device: u64, inode: u64) -> Self {
+        Self(device, inode)
     }
 
     fn at(path: &Path) -> io::Result<Option<Self>> {
@@ -81,8 +89,8 @@ pub(super) enum Standing {
 }
 
 impl Db {
-    /// Opens the file and makes sure that it is a list, this owner's if one is named.
-    pub(super) fn open(path: &Path, owner: Option<&Owner>) -> Result<Self, Fault> {
+    /// Opens the file and makes sure that it is of this kind, and this owner's if one is named.
+    pub(super) fn open(path: &Path, kind: Kind, owner: Option<&Owner>) -> Result<Self, Fault> {
         static SERIAL: AtomicU64 = AtomicU64::new(0);
         loop {
             let Some(before) = Seen::at(path)? else { return Err(missing(path)) };
@@ -90,7 +98,7 @@ impl Db {
                 return Err(Fault::damaged(path, "it is empty"));
             }
             let conn = connect(path)?;
-            recognise(&conn, path, owner)?;
+            recognise(&conn, path, kind, owner)?;
             let seen = Seen::at(path)?;
             // Replaced while it was being opened: which of the two was opened, nobody knows.
             if let Some(seen) = seen.filter(|seen| seen.main == before.main) {
@@ -157,14 +165,20 @@ pub(super) fn connect(path: &Path) -> Result<Connection, Fault> {
 }
 
 /// Reads before it writes anything, so that a foreign database stays as it was.
-fn recognise(conn: &Connection, path: &Path, owner: Option<&Owner>) -> Result<(), Fault> {
+fn recognise(conn: &Connection, path: &Path, kind: Kind, owner: Option<&Owner>) -> Result<(), Fault> {
     let file = path.display();
     let application: i32 = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
-    if application != APPLICATION {
-        return Err(Fault::Said {
-            problem: format!("{file} is a SQLite database of another program"),
-            fix: "Name another file for the revocation list; this one was not changed",
-        });
+    if let Some(problem) = match Kind::of(application) {
+        Some(found) if found == kind => None,
+        Some(Kind::List) => Some(format!("{file} is a revocation list, and not a node's own file")),
+        Some(Kind::Own) => Some(format!("{file} is a node's own file, and not a revocation list")),
+        None => Some(format!("{file} is a SQLite database of another program")),
+    } {
+        let fix = match kind {
+            Kind::List => "Name another file for the revocation list; this one was not changed",
+            Kind::Own => "Name another file for the node's own; this one was not changed",
+        };
+        return Err(Fault::Said { problem, fix });
     }
     let version: i32 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if version != VERSION {
@@ -174,22 +188,26 @@ fn recognise(conn: &Connection, path: &Path, owner: Option<&Owner>) -> Result<()
         });
     }
     if let Some(owner) = owner {
-        same_owner(&schema::owner(conn)?, owner, path)?;
+        same_owner(&schema::owner(conn)?, owner, kind, path)?;
     }
     conn.pragma_update(None, "trusted_schema", false)?;
     conn.pragma_update(None, "journal_mode", "wal")?;
     conn.pragma_update(None, "synchronous", "full")?;
+    schema::complete(conn)?;
     // A copy may come in another mode; from its first read in this one on, the log is there to be watched.
     schema::owner(conn)?;
     Ok(())
 }
 
-fn same_owner(found: &Owner, wanted: &Owner, path: &Path) -> Result<(), Fault> {
+fn same_owner(found: &Owner, wanted: &Owner, kind: Kind, path: &Path) -> Result<(), Fault> {
     let file = path.display();
     if found.app != wanted.app {
         return Err(Fault::Said {
-            problem: format!("{file} is the list of the app {:?}, and this is {:?}", found.app, wanted.app),
-            fix: "Give each app a list of its own, or call this app by the other name",
+            problem: format!("{file} is the {} of the app {:?}, and this is {:?}", kind.noun(), found.app, wanted.app),
+            fix: match kind {
+                Kind::List => "Give each app a list of its own, or call this app by the other name",
+                Kind::Own => "Give each app a folder of its own, or call this app by the other name",
+            },
         });
     }
     if found.list_key != wanted.list_key {
@@ -198,7 +216,13 @@ fn same_owner(found: &Owner, wanted: &Owner, path: &Path) -> Result<(), Fault> {
                 "{file} was made under the list key {}, and this program has {}",
                 found.list_key, wanted.list_key
             ),
-            fix: "Give this program the list key that the list was made under: it lies in the key folder",
+            fix: match kind {
+                Kind::List => "Give this program the list key that the list was made under: it lies in the key folder",
+                Kind::Own => {
+                    "Give this program the list key that it had before: it lies in the key folder. If that is lost, \
+                     remove the file"
+                }
+            },
         });
     }
     Ok(())

@@ -13,6 +13,9 @@ mod create;
 mod fault;
 mod file;
 mod follower;
+mod nodes;
+mod own;
+mod process;
 mod rows;
 mod schema;
 mod shared;
@@ -23,17 +26,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::id::ShortId;
+use crate::id::{Incarnation, NodeId, ShortId};
 use crate::revocation::store::StoreFuture;
 use crate::revocation::{
-    Durability, Follower, Once, OnceValue, Profile, Raised, Receipt, Record, Revocation, RevocationStore,
+    Condition, Durability, Follower, Nodes, Once, OnceValue, Parcel, Profile, Raised, Receipt, Record, Revocation,
+    RevocationStore, Stand,
 };
+use crate::rotation::Rotation;
 use crate::time::{Clock, Day, Position};
+
+pub use own::{Depth, Keep, OwnFile};
 
 use fault::Fault;
 use file::Db;
 use follower::SqliteFollower;
-use schema::Owner;
+use schema::{Kind, Owner};
 use shared::Shared;
 
 /// How long a transaction of another process is waited for.
@@ -90,7 +97,7 @@ impl SqliteStore {
         let action = "opening the revocation list";
         let path = file::resolve(path).map_err(|fault| fault.told(action, path))?;
         let owner = Owner { app: options.app.to_owned(), list_key: options.list_key.to_owned() };
-        let mut shared = Shared::new(path, owner, options.clock.clone());
+        let mut shared = Shared::new(path, Kind::List, owner, options.clock.clone());
         shared.create = options.create;
         shared.log_out_everybody = options.log_out_everybody;
         shared.start().map_err(|fault| fault.told(action, &shared.path))?;
@@ -106,8 +113,8 @@ impl SqliteStore {
         let action = "opening the revocation list";
         let open = || {
             let path = file::resolve(path)?;
-            let owner = schema::owner(&Db::open(&path, None)?.conn)?;
-            let shared = Shared::new(path, owner, clock);
+            let owner = schema::owner(&Db::open(&path, Kind::List, None)?.conn)?;
+            let shared = Shared::new(path, Kind::List, owner, clock);
             shared.start()?;
             Ok(Self(Arc::new(shared)))
         };
@@ -191,24 +198,38 @@ impl RevocationStore for SqliteStore {
     fn publish<'a>(&'a self, revocations: &'a [Revocation]) -> StoreFuture<'a, Receipt> {
         let revocations = revocations.to_vec();
         Box::pin(writing(self.0.clone(), "publishing to the revocation list", move |shared| {
-            let (position, records) = shared.publish(&revocations)?;
-            Ok(Receipt { durability: Durability::Committed, position, records })
+            let (Stand { incarnation, position }, records) = shared.publish(&revocations)?;
+            Ok(Receipt { durability: Durability::Committed, position, incarnation, records })
+        }))
+    }
+
+    fn publish_over<'a>(
+        &'a self,
+        life: Incarnation,
+        list: &'a Rotation,
+        revocations: &'a [Revocation],
+    ) -> StoreFuture<'a, Option<Receipt>> {
+        let (only_over, revocations) = ((life, list.clone()), revocations.to_vec());
+        Box::pin(writing(self.0.clone(), "publishing to the revocation list", move |shared| {
+            let (Stand { incarnation, position }, records) = shared.publish_over(Some(&only_over), &revocations)?;
+            Ok(records.map(|records| Receipt { durability: Durability::Committed, position, incarnation, records }))
         }))
     }
 
     fn raise(&self, id: ShortId, floor: u32, day: Day) -> StoreFuture<'_, Raised> {
         Box::pin(writing(self.0.clone(), "publishing to the revocation list", move |shared| {
-            let (position, raised) = shared.raise(id, floor, day)?;
+            let (Stand { incarnation, position }, raised) = shared.raise(id, floor, day)?;
             Ok(match raised {
                 Ok(record) => {
-                    Raised::Done(Receipt { durability: Durability::Committed, position, records: vec![record] })
+                    let (durability, records) = (Durability::Committed, vec![record]);
+                    Raised::Done(Receipt { durability, position, incarnation, records })
                 }
                 Err(known) => Raised::Behind(known),
             })
         }))
     }
 
-    fn restore(&self, records: Vec<Record>, above: Position) -> StoreFuture<'_, ()> {
+    fn restore(&self, records: Vec<Record>, above: Position) -> StoreFuture<'_, Stand> {
         Box::pin(writing(self.0.clone(), "giving back to the revocation list", move |shared| {
             shared.give_back(&records, above)
         }))
@@ -216,6 +237,24 @@ impl RevocationStore for SqliteStore {
 
     fn follower(&self) -> Box<dyn Follower> {
         Box::new(SqliteFollower::new(self.0.clone()))
+    }
+
+    fn nodes(&self, wanted: Position) -> StoreFuture<'_, Nodes> {
+        Box::pin(blocking(self.0.clone(), "reading who follows the revocation list", move |shared| {
+            shared.nodes(wanted)
+        }))
+    }
+
+    fn forget_node(&self, node: NodeId) -> StoreFuture<'_, bool> {
+        Box::pin(writing(self.0.clone(), "forgetting a node", move |shared| shared.forget_node(node)))
+    }
+
+    /// A file has no replicas.
+    fn replicated(&self, life: Incarnation, _: u32, _: Duration) -> StoreFuture<'_, Option<u32>> {
+        Box::pin(blocking(self.0.clone(), "reading the revocation list", move |shared| {
+            let nodes = shared.nodes(Position(0))?;
+            Ok((nodes.incarnation == life).then_some(0))
+        }))
     }
 
     fn take_once(&self, value: OnceValue) -> StoreFuture<'_, Once> {
@@ -237,6 +276,30 @@ impl RevocationStore for SqliteStore {
         Box::pin(blocking(self.0.clone(), "reading the revocation list", |shared| {
             shared.read(|tx| rows::profiles(tx, &shared.path))
         }))
+    }
+
+    fn keep<'a>(&'a self, parcel: &'a Parcel) -> StoreFuture<'a, ()> {
+        let parcel = parcel.clone();
+        Box::pin(writing(self.0.clone(), "keeping something for the nodes", move |shared| {
+            shared.note(|tx, _| rows::keep(tx, &parcel))
+        }))
+    }
+
+    fn discard<'a>(&'a self, name: &'a str) -> StoreFuture<'a, bool> {
+        let name = name.to_owned();
+        Box::pin(writing(self.0.clone(), "throwing away what was kept for the nodes", move |shared| {
+            shared.note(|tx, _| rows::discard(tx, &name))
+        }))
+    }
+
+    fn parcels(&self) -> StoreFuture<'_, Vec<Parcel>> {
+        Box::pin(blocking(self.0.clone(), "reading what is kept for the nodes", |shared| {
+            shared.read(|tx| Ok(rows::parcels(tx)?))
+        }))
+    }
+
+    fn condition(&self) -> StoreFuture<'_, Condition> {
+        Box::pin(blocking(self.0.clone(), "looking at the revocation list", Shared::condition))
     }
 
     /// 200 ms: a beat without news costs two system calls and one read of shared memory.

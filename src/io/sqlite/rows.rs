@@ -6,8 +6,8 @@ use std::time::Duration;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::id::{KeyId, ShortId, Tag};
-use crate::revocation::{Profile, Record};
-use crate::rotation::{KeyRecord, KeyState};
+use crate::revocation::{Parcel, Profile, Record, Records};
+use crate::rotation::{KeyRecord, KeyState, Rotation};
 use crate::time::{Day, Position, Seconds};
 use crate::wire::Suite;
 
@@ -34,45 +34,49 @@ impl Last {
     }
 }
 
-/// Adds rows to the feed and says which was the last.
+/// Adds rows to the feed and says which was the last. A node's own file holds each record once, whoever of
+/// several processes brings it.
 pub(super) fn insert(tx: &Transaction<'_>, records: &[Record], at: Position) -> rusqlite::Result<Option<Last>> {
-    let mut statement =
-        tx.prepare_cached("INSERT INTO record (at, kind, day, id, value) VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    let mut statement = tx.prepare_cached(
+        "INSERT INTO record (at, kind, day, id, value) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
+    )?;
+    let mut last = None;
     for record in records {
         let row = Row::from(record);
-        statement.execute(params![at.0.cast_signed(), row.kind, row.day, row.id, row.value])?;
+        if statement.execute(params![at.0.cast_signed(), row.kind, row.day, row.id, row.value])? > 0 {
+            last = Some(Last { seq: tx.last_insert_rowid(), at });
+        }
     }
-    Ok(records.last().map(|_| Last { seq: tx.last_insert_rowid(), at }))
+    Ok(last)
 }
 
-/// The rows after one, in the order in which they were added, and the last of them.
-pub(super) fn read_after(tx: &Transaction<'_>, last: Last, path: &Path) -> Result<(Vec<Record>, Last), Fault> {
+/// What was added after a row, and the last row of it.
+pub(super) fn read_after(tx: &Transaction<'_>, last: Last, path: &Path) -> Result<(Records, Last), Fault> {
     let mut statement =
         tx.prepare_cached("SELECT seq, at, kind, day, id, value FROM record WHERE seq > ?1 ORDER BY seq")?;
-    let mut rows = statement.query([last.seq])?;
-    let (mut records, mut reached) = (Vec::new(), last);
-    while let Some(row) = rows.next()? {
+    let mut reached = last;
+    let rows = statement.query_map([last.seq], |row| {
         reached = Last { seq: row.get(0)?, at: Position(row.get::<_, i64>(1)?.cast_unsigned()) };
-        let row = Row { kind: row.get(2)?, day: row.get(3)?, id: row.get(4)?, value: row.get(5)? };
-        let record = row.record().ok_or_else(|| Fault::damaged(path, "a record has an unknown form"))?;
-        records.push(record);
-    }
+        Ok(Row { kind: row.get(2)?, day: row.get(3)?, id: row.get(4)?, value: row.get(5)? })
+    })?;
+    let record = |row: Row| row.record().ok_or_else(|| Fault::damaged(path, "a record has an unknown form"));
+    let records = rows.map(|row| record(row?)).collect::<Result<_, Fault>>()?;
     Ok((records, reached))
 }
 
 /// A record as its columns. What has no last day has the highest one, so that it is never pruned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Row {
-    kind: i64,
-    day: u32,
-    id: i64,
-    value: i64,
+    pub kind: i64,
+    pub day: u32,
+    pub id: i64,
+    pub value: i64,
 }
 
 const SESSION: i64 = 1;
 const FLOOR: i64 = 2;
-const CUT_OFF: i64 = 3;
-const EVERYBODY: i64 = 4;
+pub(super) const CUT_OFF: i64 = 3;
+pub(super) const EVERYBODY: i64 = 4;
 const KEY: i64 = 5;
 const FORGOTTEN: i64 = 6;
 const NO_DAY: u32 = u32::MAX;
@@ -86,7 +90,9 @@ impl From<&Record> for Row {
             Record::Everybody { position } => (EVERYBODY, NO_DAY, 0, position.0),
             Record::Key { key, record } => {
                 let value = u64::from(record.state as u8) << 32 | u64::from(record.promotion);
-                (KEY, NO_DAY, u64::from(u32::from_be_bytes(key.0)), value)
+                // The mark stands above the key's 32 bits.
+                let id = u64::from(record.mark.0) << 32 | u64::from(u32::from_be_bytes(key.0));
+                (KEY, NO_DAY, id, value)
             }
             Record::Forgotten { day, position } => (FORGOTTEN, NO_DAY, u64::from(day.0), position.0),
         };
@@ -95,7 +101,7 @@ impl From<&Record> for Row {
 }
 
 impl Row {
-    fn record(self) -> Option<Record> {
+    pub(super) fn record(self) -> Option<Record> {
         let (id, value, day) = (self.id.cast_unsigned(), self.value.cast_unsigned(), Day(self.day));
         Some(match self.kind {
             SESSION => Record::Session { id: ShortId(id), day },
@@ -105,8 +111,9 @@ impl Row {
             KEY => {
                 let state = KeyState::from_number(u8::try_from(value >> 32).ok()?)?;
                 let promotion = u32::try_from(value & u64::from(u32::MAX)).ok()?;
-                let key = KeyId(u32::try_from(id).ok()?.to_be_bytes());
-                Record::Key { key, record: KeyRecord { state, promotion } }
+                let key = KeyId(u32::try_from(id & u64::from(u32::MAX)).ok()?.to_be_bytes());
+                let mark = Seconds(u32::try_from(id >> 32).ok()?);
+                Record::Key { key, record: KeyRecord { state, promotion, mark } }
             }
             FORGOTTEN => Record::Forgotten { day: Day(u32::try_from(id).ok()?), position: Position(value) },
             _ => return None,
@@ -127,6 +134,18 @@ pub(super) fn forget(tx: &Transaction<'_>, today: Day, position: Position) -> ru
     tx.execute(&format!("DELETE FROM record WHERE {over}"), values)?;
     insert(tx, &[Record::Forgotten { day: today, position }], position)?;
     Ok(last)
+}
+
+/// The rotation list.
+pub(super) fn rotation(tx: &Transaction<'_>) -> rusqlite::Result<Rotation> {
+    let mut statement = tx.prepare_cached("SELECT day, id, value FROM record WHERE kind = 5")?;
+    let rows =
+        statement.query_map([], |row| Ok(Row { kind: KEY, day: row.get(0)?, id: row.get(1)?, value: row.get(2)? }))?;
+    let records = rows.map(|row| row.map(Row::record)).collect::<rusqlite::Result<Vec<_>>>()?;
+    let key = |record: Option<Record>| {
+        if let Some(Record::Key { key, record }) = record { Some((key, record)) } else { None }
+    };
+    Ok(records.into_iter().filter_map(key).collect())
 }
 
 /// The floor of a session, if it has one.
@@ -197,4 +216,19 @@ pub(super) fn is_announced(known: &Profile, profile: &Profile) -> bool {
 
 fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Puts a parcel in the place of what was there under its name.
+pub(super) fn keep(tx: &Transaction<'_>, parcel: &Parcel) -> rusqlite::Result<()> {
+    tx.execute("INSERT OR REPLACE INTO parcel VALUES (?1, ?2)", params![parcel.name, parcel.content]).map(drop)
+}
+
+pub(super) fn discard(tx: &Transaction<'_>, name: &str) -> rusqlite::Result<bool> {
+    Ok(tx.execute("DELETE FROM parcel WHERE name = ?1", [name])? > 0)
+}
+
+pub(super) fn parcels(tx: &Transaction<'_>) -> rusqlite::Result<Vec<Parcel>> {
+    let mut statement = tx.prepare("SELECT name, content FROM parcel ORDER BY name")?;
+    let rows = statement.query_map([], |row| Ok(Parcel { name: row.get(0)?, content: row.get(1)? }))?;
+    rows.collect()
 }

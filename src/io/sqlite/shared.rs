@@ -1,7 +1,6 @@
 //! What a store and its followers have in common: the path, the writing connection, and the transaction
 //! that every change goes through.
 
-use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,20 +8,25 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rusqlite::{Transaction, TransactionBehavior};
 use tokio::sync::Semaphore;
 
-use crate::id::{Incarnation, ShortId};
-use crate::revocation::{Once, OnceValue, Record, Revocation};
+use crate::doctor;
+use crate::id::{Incarnation, NodeId, ShortId};
+use crate::io::private::mode;
+use crate::revocation::{Condition, Nodes, Once, OnceValue, Record, Revocation, RevocationList, Stand};
+use crate::rotation::Rotation;
 use crate::time::{Clock, Day, Now, Position};
 
 use super::create;
 use super::fault::Fault;
 use super::file::{self, Db, FileId, Standing};
-use super::rows::{self, Last, Row};
-use super::schema::{Birth, Meta, Owner};
+use super::nodes;
+use super::rows::{self, Last};
+use super::schema::{Birth, Kind, Meta, Owner};
 use super::{ATTEMPTS, QUEUE};
 
 #[derive(Debug)]
 pub(super) struct Shared {
     pub path: PathBuf,
+    pub kind: Kind,
     pub owner: Owner,
     pub clock: Clock,
     pub create: bool,
@@ -77,12 +81,32 @@ impl Change<'_> {
         self.added = rows::insert(self.tx, records, self.position)?.or(self.added);
         Ok(())
     }
+
+    /// What wishes become at a position. How long a cut-off matters, the file knows best.
+    pub(super) fn records(&self, wishes: &[Revocation], position: Position) -> rusqlite::Result<Vec<Record>> {
+        let longest = rows::longest(self.tx)?.unwrap_or_default();
+        let last_day = self.now.seconds().after(longest).day();
+        let record = |wish: &Revocation| match wish.at(position) {
+            Record::CutOff { tag, position, day } => Record::CutOff { tag, position, day: day.max(last_day) },
+            other => other,
+        };
+        Ok(wishes.iter().map(record).collect())
+    }
+
+    /// From now on positions are above this one.
+    pub(super) fn rise_above(&mut self, above: Position) {
+        if above >= self.position {
+            self.meta.mark = above;
+            self.position = self.meta.take(self.now);
+        }
+    }
 }
 
 impl Shared {
-    pub(super) fn new(path: PathBuf, owner: Owner, clock: Clock) -> Self {
+    pub(super) fn new(path: PathBuf, kind: Kind, owner: Owner, clock: Clock) -> Self {
         Self {
             path,
+            kind,
             owner,
             clock,
             create: false,
@@ -128,10 +152,11 @@ impl Shared {
     fn open(&self) -> Result<Db, Fault> {
         if self.create && !self.path.try_exists()? {
             let remembered = self.remembered.load(Ordering::SeqCst);
-            let birth = Birth { healing: remembered, log_out_everybody: self.log_out_everybody && !remembered };
+            let (kind, log_out_everybody) = (self.kind, self.log_out_everybody && !remembered);
+            let birth = Birth { kind, healing: remembered, log_out_everybody };
             create::create(&self.path, &self.owner, birth, self.clock.now())?;
         }
-        Db::open(&self.path, Some(&self.owner))
+        Db::open(&self.path, self.kind, Some(&self.owner))
     }
 
     pub(super) fn read<T>(&self, work: impl Fn(&Transaction<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
@@ -143,7 +168,7 @@ impl Shared {
 
     /// Runs `work` in one transaction at a new position, and returns when that is on disk in the file that
     /// lies at the path.
-    pub(super) fn write<T>(&self, work: impl Fn(&mut Change<'_>) -> Result<T, Fault>) -> Result<(Position, T), Fault> {
+    pub(super) fn write<T>(&self, work: impl Fn(&mut Change<'_>) -> Result<T, Fault>) -> Result<(Stand, T), Fault> {
         let mut writer = lock(&self.writer);
         let Writer { db: slot, known } = &mut *writer;
         for _ in 0..ATTEMPTS {
@@ -151,7 +176,8 @@ impl Shared {
                 let (after, value) = self.write_once(db, *known, &work)?;
                 *known = Some(after);
                 self.saw(after.mark);
-                Ok(db.is_in_place(&self.path)?.then_some((after.mark, value)))
+                let stand = Stand { incarnation: after.incarnation, position: after.mark };
+                Ok(db.is_in_place(&self.path)?.then_some((stand, value)))
             });
             if let Some(done) = settle(slot, done)? {
                 return Ok(done);
@@ -172,7 +198,7 @@ impl Shared {
         let mut last = Last::default();
         if let Some(known) = known.filter(|known| known.incarnation == meta.incarnation) {
             if known.is_lost(&tx, &meta, db.file)? {
-                meta.begin_anew()?;
+                meta.begin_anew(now)?;
             } else {
                 last = known.last;
             }
@@ -202,7 +228,7 @@ impl Shared {
     }
 
     /// Adds what the file lacks. Several processes may give back the same records.
-    pub(super) fn give_back(&self, records: &[Record], above: Position) -> Result<(), Fault> {
+    pub(super) fn give_back(&self, records: &[Record], above: Position) -> Result<Stand, Fault> {
         let highest = records.iter().map(|record| match record {
             Record::CutOff { position, .. } | Record::Everybody { position } | Record::Forgotten { position, .. } => {
                 *position
@@ -211,38 +237,82 @@ impl Shared {
         });
         let above = highest.fold(above, Position::max);
         self.owing.store(true, Ordering::SeqCst);
-        self.write(|change| {
-            if above >= change.position {
-                change.meta.mark = above;
-                change.position = change.meta.take(change.now);
-            }
+        let (stand, ()) = self.write(|change| {
+            change.rise_above(above);
             let (held, _) = rows::read_after(change.tx, Last::default(), &self.path)?;
-            let held: HashSet<Row> = held.iter().map(Row::from).collect();
-            let lacking: Vec<Record> = records.iter().filter(|r| !held.contains(&Row::from(*r))).copied().collect();
+            let held: RevocationList = held.iter().collect();
+            let lacking: Vec<Record> = records.iter().filter(|record| !held.holds(record)).copied().collect();
             change.meta.healing = false;
             change.add(&lacking)
         })?;
         self.owing.store(false, Ordering::SeqCst);
-        Ok(())
+        Ok(stand)
     }
 
-    /// Revocations as records of one position. How long a cut-off matters, the file knows best.
-    pub(super) fn publish(&self, wishes: &[Revocation]) -> Result<(Position, Vec<Record>), Fault> {
+    /// A change that is none of the list: it takes no position, and nobody needs to give it back.
+    pub(super) fn note<T>(&self, work: impl Fn(&Transaction<'_>, &Meta) -> rusqlite::Result<T>) -> Result<T, Fault> {
+        let mut writer = lock(&self.writer);
+        let slot = &mut writer.db;
+        let done = self.current(slot).and_then(|db| {
+            let tx = db.conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let value = work(&tx, &Meta::read(&tx)?)?;
+            tx.commit()?;
+            Ok(value)
+        });
+        settle(slot, done)
+    }
+
+    pub(super) fn nodes(&self, wanted: Position) -> Result<Nodes, Fault> {
+        let (nodes, known) = self.read(|tx| {
+            let (meta, nodes, known) = (Meta::read(tx)?, nodes::read(tx)?, nodes::wanted(tx)?);
+            let (incarnation, healed, now) = (meta.incarnation, !meta.healing, meta.clock(self.clock.now()));
+            Ok((Nodes { incarnation, begun: meta.begun, healed, now, nodes }, known))
+        })?;
+        if known < wanted {
+            self.note(|tx, _| nodes::want(tx, wanted))?;
+        }
+        Ok(nodes)
+    }
+
+    pub(super) fn forget_node(&self, node: NodeId) -> Result<bool, Fault> {
+        self.note(|tx, _| nodes::remove(tx, node))
+    }
+
+    /// How much the files of the list take up, and whether others may touch them.
+    pub(super) fn condition(&self) -> Result<Condition, Fault> {
+        self.read(|_| Ok(()))?;
+        // Those that SQLite keeps beside the file come and go.
+        let size = |end| std::fs::metadata(file::beside(&self.path, end)).map_or(0, |meta| meta.len());
+        let list = ["", "-wal", "-shm"].into_iter().map(size).sum();
+        let own = doctor::file(&self.path.display().to_string(), mode(&self.path));
+        Ok(Condition { list: Some(list), findings: vec![own], ..Condition::default() })
+    }
+
+    /// Revocations as records of one position.
+    pub(super) fn publish(&self, wishes: &[Revocation]) -> Result<(Stand, Vec<Record>), Fault> {
+        self.publish_over(None, wishes).map(|(stand, records)| (stand, records.unwrap_or_default()))
+    }
+
+    /// The same, only in one life and over one rotation list, where that is asked for.
+    pub(super) fn publish_over(
+        &self,
+        only_over: Option<&(Incarnation, Rotation)>,
+        wishes: &[Revocation],
+    ) -> Result<(Stand, Option<Vec<Record>>), Fault> {
         self.write(|change| {
-            let longest = rows::longest(change.tx)?.unwrap_or_default();
-            let last_day = change.now.seconds().after(longest).day();
-            let record = |wish: &Revocation| match wish.at(change.position) {
-                Record::CutOff { tag, position, day } => Record::CutOff { tag, position, day: day.max(last_day) },
-                other => other,
-            };
-            let records: Vec<_> = wishes.iter().map(record).collect();
+            if let Some((life, list)) = only_over
+                && (change.meta.incarnation != *life || rows::rotation(change.tx)? != *list)
+            {
+                return Ok(None);
+            }
+            let records = change.records(wishes, change.position)?;
             change.add(&records)?;
-            Ok(records)
+            Ok(Some(records))
         })
     }
 
     /// Of several who want the same floor, one gets it.
-    pub(super) fn raise(&self, id: ShortId, floor: u32, day: Day) -> Result<(Position, Result<Record, Record>), Fault> {
+    pub(super) fn raise(&self, id: ShortId, floor: u32, day: Day) -> Result<(Stand, Result<Record, Record>), Fault> {
         self.write(|change| {
             let known = rows::floor(change.tx, id)?.filter(|known| *known >= floor);
             let record = Record::Floor { id, floor: known.unwrap_or(floor), day };

@@ -1,8 +1,8 @@
-//! `sealjar keys init | new | list`
+//! `sealjar keys init | new | list | ring-secret`: what concerns files here.
 
+use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Subcommand;
 use sealjar::config::PROPAGATION;
 use sealjar::explain::in_words;
 use sealjar::io::folder::KeyFolder;
@@ -14,29 +14,16 @@ use serde_json::json;
 use crate::output::Output;
 use crate::place::Place;
 
-#[derive(Subcommand)]
-pub enum Keys {
-    /// Makes the folder, its first key and its list key; what is there already stays as it is.
-    Init,
-    /// Makes a further key. Running apps load it within a second and seal with it a few seconds later.
-    New,
-    /// Shows the keys, their age, and which one seals.
-    List,
-}
-
-impl Keys {
-    pub async fn run(self, place: &Place, output: &Output) -> Result<ExitCode, Error> {
-        let folder = place.folder();
-        match self {
-            Self::Init => init(&folder, output),
-            Self::New => new(&folder, output),
-            Self::List => list(&folder, place, output).await,
-        }
-    }
-}
-
-fn init(folder: &KeyFolder, output: &Output) -> Result<ExitCode, Error> {
+pub fn init(folder: &KeyFolder, dry_run: bool, output: &Output) -> Result<ExitCode, Error> {
     let there = folder.has_keys();
+    if dry_run {
+        let path = folder.path();
+        output.answer(&json!({ "folder": path, "dry_run": true, "there": there }), || {
+            let what = if there { "has its keys already" } else { "would get its first key and its list key" };
+            format!("{} {what}. Nothing was changed.", path.display())
+        });
+        return Ok(ExitCode::SUCCESS);
+    }
     folder.init(Clock::system().now().seconds())?;
     let ids = ids(folder)?;
     output.answer(&json!({ "folder": folder.path(), "keys": ids, "made": !there }), || {
@@ -53,21 +40,55 @@ fn init(folder: &KeyFolder, output: &Output) -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn new(folder: &KeyFolder, output: &Output) -> Result<ExitCode, Error> {
+/// Where keys are promoted, age says nothing, and a file alone does not begin to seal.
+pub async fn new(folder: &KeyFolder, place: &Place, dry_run: bool, output: &Output) -> Result<ExitCode, Error> {
+    // Not every folder has a list that can be reached from here, and a file can be made all the same.
+    let list = place.open_if_there().await.ok().flatten();
+    let promoted = list.is_some_and(|list| list.view().list.rotation().newest().is_some());
+    let path = folder.path().display();
+    if dry_run {
+        folder.list_key()?;
+        output.answer(&json!({ "dry_run": true }), || format!("Would make a key in {path}. Nothing was changed."));
+        return Ok(ExitCode::SUCCESS);
+    }
     let key = folder.new_key(Clock::system().now().seconds())?;
-    let after = PROPAGATION.as_secs() + 1;
-    output.answer(&json!({ "key": key.id().to_string(), "created": key.created().0, "seals_after_seconds": after }), || {
-        format!(
-            "Made the key {} in {}.\nApps that watch this folder open with it within a second and seal with it after about {after} s;\n\
+    let after = (!promoted).then_some(PROPAGATION.as_secs() + 1);
+    output.answer(
+        &json!({ "key": key.id().to_string(), "created": key.created().0, "seals_after_seconds": after }),
+        || {
+            let id = key.id();
+            let then = match after {
+                Some(after) => format!("seal with it after about {after} s"),
+                None => format!("seal with it after `sealjar keys promote {id}`"),
+            };
+            format!(
+                "Made the key {id} in {path}.\nApps that watch this folder open with it within a second and {then};\n\
              cookies under the older keys stay good and are re-sealed when they are next seen.",
-            key.id(),
-            folder.path().display()
+            )
+        },
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+pub fn ring_secret(file: &Path, dry_run: bool, output: &Output) -> Result<ExitCode, Error> {
+    let path = file.display();
+    if dry_run {
+        output.answer(&json!({ "file": file, "dry_run": true }), || {
+            format!("Would make a ring secret in {path}. Nothing was changed.")
+        });
+        return Ok(ExitCode::SUCCESS);
+    }
+    let fingerprint = sealjar::io::ring_secret::make(file)?.fingerprint();
+    output.answer(&json!({ "file": file, "fingerprint": fingerprint }), || {
+        format!(
+            "Made the ring secret {fingerprint} in {path}.\nGive it to every node and to this command, and keep it apart \
+             from the list's server: whoever has both has every session key.",
         )
     });
     Ok(ExitCode::SUCCESS)
 }
 
-async fn list(folder: &KeyFolder, place: &Place, output: &Output) -> Result<ExitCode, Error> {
+pub async fn list(folder: &KeyFolder, place: &Place, output: &Output) -> Result<ExitCode, Error> {
     let now = Clock::system().now().seconds();
     let contents = folder.read()?;
     if contents.keys.is_empty() && contents.refused.is_empty() {
@@ -76,7 +97,7 @@ async fn list(folder: &KeyFolder, place: &Place, output: &Output) -> Result<Exit
     let rotation =
         place.open_if_there().await?.map_or_else(Rotation::default, |list| list.view().list.rotation().clone());
     let born: Vec<_> = contents.keys.iter().map(|key| (key.id(), key.created())).collect();
-    let sealing = rotation.sealing(&born, now, PROPAGATION);
+    let sealing = rotation.newest().or_else(|| rotation.sealing(&born, now, PROPAGATION));
     let role = |id: KeyId| match () {
         () if sealing == Some(id) => "seals",
         () if rotation.state(id).opens() => "opens",

@@ -1,4 +1,4 @@
-//! Where each key stands: a pure model that only ever moves up.
+//! Where each key stands. It only ever moves up.
 //!
 //! ```text
 //!  staged ──► active ──► retired ──► destroyed          compromised above all
@@ -6,7 +6,9 @@
 //!             may seal)
 //! ```
 //!
-//! Records merge by maximum, like revocations, so any two copies of the list can be merged in any order.
+//! Records merge by maximum, like revocations, so any two copies of the list can be merged in any order. A
+//! promotion counts for more than a state: a store that failed over may have forgotten that a key was taken back
+//! or retired, and promoted it since. Whoever then brings the old news back must not undo the promotion.
 //! A key without a record is *active by age*: it may seal once every process that watches the key
 //! folder has had time to load it.
 
@@ -69,26 +71,54 @@ impl fmt::Display for KeyState {
 }
 
 /// What the rotation list says of one key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyRecord {
     /// Its state.
     pub state: KeyState,
     /// Its latest promotion; the highest one among the active keys seals. 0 for never.
     pub promotion: u32,
+    /// What the next gate counts from, by the store's clock: when it was staged; until when a node may
+    /// have sealed with it after another was promoted; when it was retired.
+    pub mark: Seconds,
+}
+
+impl KeyRecord {
+    /// A record without a mark.
+    #[must_use]
+    pub const fn new(state: KeyState, promotion: u32) -> Self {
+        Self { state, promotion, mark: Seconds(0) }
+    }
+
+    /// Both records in one: the state that comes after the later promotion, or the higher one after the same.
+    /// Compromised stays compromised.
+    #[must_use]
+    pub fn merge(self, other: Self) -> Self {
+        let rank = |record: &Self| (record.state == KeyState::Compromised, record.promotion, record.state);
+        let state = if rank(&self) < rank(&other) { other.state } else { self.state };
+        Self { state, promotion: self.promotion.max(other.promotion), mark: self.mark.max(other.mark) }
+    }
 }
 
 /// The rotation list: a record for each key that has one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Rotation(BTreeMap<KeyId, KeyRecord>);
+
+impl FromIterator<(KeyId, KeyRecord)> for Rotation {
+    /// Merges the records; several of one key too.
+    fn from_iter<I: IntoIterator<Item = (KeyId, KeyRecord)>>(records: I) -> Self {
+        let mut list = Self::default();
+        records.into_iter().for_each(|(key, record)| {
+            list.insert(key, record);
+        });
+        list
+    }
+}
 
 impl Rotation {
     /// Merges one record in, by maximum. Says whether that changed anything.
     pub fn insert(&mut self, key: KeyId, record: KeyRecord) -> bool {
         let before = self.record(key);
-        let merged = before.map_or(record, |known| KeyRecord {
-            state: known.state.max(record.state),
-            promotion: known.promotion.max(record.promotion),
-        });
+        let merged = before.map_or(record, |known| known.merge(record));
         self.0.insert(key, merged);
         before != Some(merged)
     }
@@ -110,6 +140,44 @@ impl Rotation {
         self.record(key).map_or(KeyState::Active, |record| record.state)
     }
 
+    /// The key that was promoted last, of those in use: every node that has it seals with it.
+    #[must_use]
+    pub fn newest(&self) -> Option<KeyId> {
+        let active = self.records().filter(|(_, record)| record.state == KeyState::Active && record.promotion > 0);
+        active.max_by_key(|&(key, record)| (record.promotion, key)).map(|(key, _)| key)
+    }
+
+    /// The number of the next promotion.
+    #[must_use]
+    pub fn next_promotion(&self) -> u32 {
+        self.0.values().map(|record| record.promotion).max().unwrap_or(0).saturating_add(1)
+    }
+
+    /// What a store with `theirs` has to be given back by whoever knows this list.
+    ///
+    /// A promotion that comes back is news to nodes that had not heard of it: like after any promotion, they may
+    /// have sealed with another key until they hear, for a `lease` at most. So whatever is given back, keys that
+    /// were superseded are marked anew.
+    #[must_use]
+    pub fn given_back(&self, theirs: &Self, now: Seconds, lease: Duration) -> Vec<(KeyId, KeyRecord)> {
+        let mut merged = theirs.clone();
+        let lost: Vec<_> = self.records().filter(|&(key, record)| merged.insert(key, record)).collect();
+        if lost.is_empty() {
+            return lost;
+        }
+        let newest = merged.newest();
+        let superseded = |&(key, record): &(KeyId, KeyRecord)| record.state == KeyState::Active && Some(key) != newest;
+        let marked = merged.records().filter(superseded);
+        let marked = marked.map(|(key, record)| (key, KeyRecord { mark: now.after(lease), ..record }));
+        lost.into_iter().chain(marked).collect::<Self>().records().collect()
+    }
+
+    /// The key that is on its way to the nodes.
+    #[must_use]
+    pub fn staged(&self) -> Option<KeyId> {
+        self.records().find(|(_, record)| record.state == KeyState::Staged).map(|(key, _)| key)
+    }
+
     /// Which of the keys at hand seals now.
     ///
     /// The one promoted last. Without promotions, the newest one whose `window` has passed; and if none
@@ -117,7 +185,12 @@ impl Rotation {
     #[must_use]
     pub fn sealing(&self, keys: &[(KeyId, Seconds)], now: Seconds, window: Duration) -> Option<KeyId> {
         let active = || keys.iter().copied().filter(|&(key, _)| self.state(key) == KeyState::Active);
-        let rank = |(key, created): &(KeyId, Seconds)| (self.record(*key).map_or(0, |r| r.promotion), *created, *key);
+        // Age counts only among keys that were never promoted. Two emergencies on two sides of a failover can
+        // get the same number: then the id decides, which is the same everywhere.
+        let rank = |&(key, created): &(KeyId, Seconds)| match self.record(key).map_or(0, |record| record.promotion) {
+            0 => (0, created, key),
+            promotion => (promotion, Seconds(0), key),
+        };
         let ripe = |&(key, created): &(KeyId, Seconds)| self.record(key).is_some() || created.after(window) <= now;
         let newest = active().filter(ripe).max_by_key(rank);
         newest.or_else(|| active().min_by_key(|&(key, created)| (created, key))).map(|(key, _)| key)
@@ -134,7 +207,7 @@ mod tests {
     const WINDOW: Duration = Duration::from_secs(5);
 
     fn active(promotion: u32) -> KeyRecord {
-        KeyRecord { state: KeyState::Active, promotion }
+        KeyRecord::new(KeyState::Active, promotion)
     }
 
     #[test]
@@ -154,7 +227,7 @@ mod tests {
         list.insert(B, active(1));
         list.insert(A, active(2));
         assert_eq!(list.sealing(&both, Seconds(900), WINDOW), Some(A));
-        list.insert(A, KeyRecord { state: KeyState::Compromised, promotion: 0 });
+        list.insert(A, KeyRecord::new(KeyState::Compromised, 0));
         assert_eq!(list.sealing(&both, Seconds(900), WINDOW), Some(B));
     }
 
@@ -167,11 +240,11 @@ mod tests {
     proptest! {
         #[test]
         fn order_and_repetition_do_not_matter(
-            records in proptest::collection::vec((0..3u8, 1..=5u8, 0..4u32), 0..20),
+            records in proptest::collection::vec((0..3u8, 1..=5u8, 0..4u32, 0..9u32), 0..20),
             twice in any::<bool>(),
         ) {
-            let insert = |list: &mut Rotation, &(key, state, promotion): &(u8, u8, u32)| {
-                let record = KeyRecord { state: KeyState::from_number(state).unwrap(), promotion };
+            let insert = |list: &mut Rotation, &(key, state, promotion, mark): &(u8, u8, u32, u32)| {
+                let record = KeyRecord { state: KeyState::from_number(state).unwrap(), promotion, mark: Seconds(mark) };
                 list.insert(KeyId([0, 0, 0, key]), record);
             };
             let (mut forth, mut back) = (Rotation::default(), Rotation::default());
