@@ -4,7 +4,10 @@
 
 mod support;
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
 use std::process::Stdio;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 use support::{Answer, Client, Example, Process, command, eventually};
@@ -139,7 +142,11 @@ fn a_cookie_that_was_tampered_with_is_refused_wherever_it_was_touched() {
         let mut bytes = good.clone().into_bytes();
         bytes[place] = if bytes[place] == b'A' { b'B' } else { b'A' };
         ada.cookie = Some(String::from_utf8(bytes).unwrap());
-        let session = ada.get("/session");
+        // Of many made-up key ids one in half a second is looked for in the list; of the others nobody can tell.
+        let session = eventually("have it looked for", || {
+            let session = ada.get("/session");
+            if session.status == 503 { Err(session.text) } else { Ok(session) }
+        });
         let expected = ["bad_seal", "malformed", "unknown_key", "wrong_suite"];
         assert!(expected.contains(&session.verdict()), "place {place}: {}", session.verdict());
         assert_eq!(session.json["logged_in"], false);
@@ -220,6 +227,56 @@ fn everywhere_means_every_session_of_the_user() {
     assert_eq!(clients[1].get("/me").verdict(), "revoked_subject");
     assert_eq!(clients[2].get("/me").verdict(), "revoked_subject");
     assert_eq!(grace.get("/me").status, 200);
+}
+
+#[test]
+fn a_stream_that_is_open_ends_at_once_when_its_session_is_revoked() {
+    let example = Example::start("login");
+    let mut client = example.client();
+    client.post("/login", &ada());
+    let mut events = Events::open(&example, &client);
+    assert_eq!(events.next().as_deref(), Some("begun Ada"));
+    let elsewhere = client.clone();
+    let waiting = std::thread::spawn(move || {
+        let ended = events.next();
+        (ended, events.next(), Instant::now())
+    });
+    let mut elsewhere = elsewhere;
+    assert_eq!(elsewhere.post("/logout-everywhere", &Value::Null).status, 200);
+    let revoked = Instant::now();
+    let (ended, after, closed) = waiting.join().expect("it was read");
+    assert_eq!((ended.as_deref(), after), (Some("ended revoked_subject"), None), "and then it is closed");
+    println!("closed {:?} after the answer to the logout", closed.saturating_duration_since(revoked));
+}
+
+/// A stream of server-sent events, as a browser reads it.
+struct Events(std::io::Lines<BufReader<TcpStream>>);
+
+impl Events {
+    fn open(example: &Example, client: &Client) -> Self {
+        let address = example.url.trim_start_matches("http://");
+        let mut stream = TcpStream::connect(address).expect("it listens");
+        stream.set_read_timeout(Some(support::PATIENCE)).expect("a socket");
+        let cookie = client.cookie.as_deref().expect("logged in");
+        let request = format!("GET /events HTTP/1.0\r\nHost: {address}\r\nCookie: login={cookie}\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("it takes requests");
+        Self(BufReader::new(stream).lines())
+    }
+}
+
+impl Iterator for Events {
+    type Item = String;
+
+    /// `name data`; nothing when the server has closed the stream.
+    fn next(&mut self) -> Option<String> {
+        let mut line = |name: &str| {
+            self.0
+                .by_ref()
+                .map(|line| line.expect("within patience"))
+                .find_map(|line| line.strip_prefix(name).map(str::to_owned))
+        };
+        Some(format!("{} {}", line("event:")?, line("data:")?))
+    }
 }
 
 #[test]

@@ -9,18 +9,36 @@ use std::path::{Path, PathBuf};
 
 /// From the bottom to the top. Layers are for people; the order within them counts as well.
 const ORDER: &[(&str, &[&str])] = &[
-    ("leaves", &["secret", "id", "time", "error", "random"]),
-    ("values", &["verdict", "claims", "wire", "aead", "mac", "key", "rotation", "ring", "cookie"]),
-    ("policy", &["payload", "seal", "revocation", "config"]),
+    ("leaves", &["words", "secret", "id", "time", "error", "random", "trouble", "quota"]),
+    ("values", &["verdict", "claims", "wire", "aead", "mac", "key", "wrap", "rotation", "ring", "cookie"]),
+    ("policy", &["payload", "seal", "revocation", "config", "doctor", "logout_token"]),
     ("io", &["io"]),
-    ("decisions", &["judge", "explain", "counters", "core", "session", "builder", "sessions"]),
-    ("faces", &["warp"]),
+    (
+        "decisions",
+        &[
+            "judge",
+            "explain",
+            "counters",
+            "metrics",
+            "operator",
+            "core_keys",
+            "core",
+            "core_metrics",
+            "automatic",
+            "session",
+            "builder",
+            "sessions",
+        ],
+    ),
+    ("faces", &["warp", "backchannel", "admin"]),
 ];
 
 /// Pairs that look up on purpose, each with its reason.
 const DELIBERATE: &[(&str, &str)] = &[
     // A handle holds the day on which its session ends, and a day that does not parse is no id.
     ("id", "time"),
+    // One value in two files: what it is, and what it does about keys.
+    ("core_keys", "core"),
     // `Sessions::builder` begins a builder, and `Builder::start` makes sessions: one pair of doors.
     ("builder", "sessions"),
 ];

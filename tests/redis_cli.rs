@@ -14,8 +14,9 @@ use support_sessions::{Browser, Visitor};
 
 fn sealjar(home: &Path, server: &Server, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sealjar"));
-    command.env("SEALJAR_HOME", home).env("REDIS_URL", server.url()).env_remove("SEALJAR_APP");
+    command.env("SEALJAR_HOME", home).env("REDIS_URL", server.admin_url()).env_remove("SEALJAR_APP");
     let output = command.arg("--json").args(arguments).stdin(Stdio::null()).output().unwrap();
+    redis_support::canaries::keep(&output.stderr);
     let said = format!("{output:?}");
     assert!(!said.contains(PASSWORD), "{said}");
     output

@@ -75,7 +75,7 @@ async fn wrong_configurations_are_refused_at_start() {
     assert!(sentence(home.builder().domain("*")).await.contains("has a `*`, which is not a host"));
     assert!(sentence(Sessions::builder("a").home(home.path())).await.contains("the app id \"a\""));
     assert!(sentence(home.builder().idle(minutes(60 * 13))).await.contains("is longer than the absolute one"));
-    assert!(sentence(home.builder().list("mysql://x")).await.contains("does not begin with `sqlite:`"));
+    assert!(sentence(home.builder().list("mysql://x")).await.contains("begins with none of `sqlite:`"));
     let empty =
         Sessions::<Visitor>::builder("shop").keys(home.path().join("nowhere")).start().await.unwrap_err().to_string();
     assert!(empty.contains("there is no key in the folder") && empty.contains("sealjar keys init"), "{empty}");

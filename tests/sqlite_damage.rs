@@ -122,11 +122,11 @@ async fn a_file_belongs_to_one_app_and_one_list_key() {
 #[tokio::test]
 async fn a_newer_file_is_refused() {
     let place = filled().await;
-    place.raw().pragma_update(None, "user_version", 2).unwrap();
+    place.raw().pragma_update(None, "user_version", 3).unwrap();
     assert_eq!(
         sentence(place.try_open()),
         format!(
-            "opening the revocation list failed: {} was written by a newer sealjar (schema 2; this one knows 1). \
+            "opening the revocation list failed: {} was written by a newer sealjar (schema 3; this one knows 2). \
              Update this program; the file was not changed",
             place.path().display()
         )
@@ -209,7 +209,7 @@ async fn a_read_only_disk_is_named() {
         )
     );
     mount.remount("rw");
-    assert_eq!(ids(&beat(&mut open().unwrap().follower()).await.records), [1].into());
+    assert_eq!(ids(&beat(&mut open().unwrap().follower()).await.records.to_vec()), [1].into());
 }
 
 #[tokio::test]
@@ -220,7 +220,7 @@ async fn a_full_disk_loses_nothing_that_was_acknowledged_and_can_still_be_read()
     let open = || SqliteStore::open(&path, &options(Clock::manual(hand.clone())));
     let store = open().unwrap();
     let mut follower = store.follower();
-    let mut seen = ids(&beat(&mut follower).await.records);
+    let mut seen = ids(&beat(&mut follower).await.records.to_vec());
     let filler = mount.path().join("filler");
     fs::write(&filler, vec![0; 100_000]).unwrap();
     let (mut acknowledged, mut next) = (Vec::new(), 0);
@@ -243,13 +243,13 @@ async fn a_full_disk_loses_nothing_that_was_acknowledged_and_can_still_be_read()
     // The last bytes go to stamps.
     let (last, said) = loop {
         match follower.beat(true).await {
-            Ok(beat) => seen.extend(ids(&beat.records)),
+            Ok(beat) => seen.extend(ids(&beat.records.to_vec())),
             Err(error) => break (beat(&mut follower).await, sentence::<()>(Err(error))),
         }
     };
     assert_eq!(said, format!("reading the revocation list {full}"));
     // Reading goes on, even when a fresh mark is due, and tells exactly what was acknowledged.
-    seen.extend(ids(&last.records));
+    seen.extend(ids(&last.records.to_vec()));
     assert_eq!(seen.iter().copied().collect::<Vec<_>>(), acknowledged);
     hand.advance(Duration::from_secs(11));
     let idle = beat(&mut follower).await;
@@ -265,7 +265,7 @@ async fn a_full_disk_loses_nothing_that_was_acknowledged_and_can_still_be_read()
     acknowledged.push(1 << 40);
     drop((store, follower));
     let found = beat(&mut open().unwrap().follower()).await;
-    assert_eq!(ids(&found.records).into_iter().collect::<Vec<_>>(), acknowledged);
+    assert_eq!(ids(&found.records.to_vec()).into_iter().collect::<Vec<_>>(), acknowledged);
 }
 
 #[tokio::test]
@@ -291,5 +291,5 @@ async fn a_locked_file_is_waited_for_and_then_named() {
     assert!(began.elapsed() < Duration::from_secs(2));
     shell.execute_batch("COMMIT").unwrap();
     store.publish(&[session(9999)]).await.unwrap();
-    assert_eq!(ids(&beat(&mut follower).await.records), [9999].into());
+    assert_eq!(ids(&beat(&mut follower).await.records.to_vec()), [9999].into());
 }

@@ -148,7 +148,7 @@ async fn what_was_acknowledged_survives_36_kills_of_three_writers_at_once() {
         let store = place.open();
         let found = beat(&mut store.follower()).await;
         assert_eq!(found.incarnation, incarnation, "a killed writer is no loss");
-        let found = ids(&found.records);
+        let found = ids(&found.records.to_vec());
         for id in &told.acknowledged {
             assert!(found.contains(id) && found.contains(&(id + 1)), "{id:#x} was acknowledged and is gone");
         }

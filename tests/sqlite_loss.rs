@@ -78,7 +78,7 @@ async fn an_older_copy_begins_a_new_life_and_is_made_good() {
         let value = OnceValue { hash: [1; 16], incarnation: before.incarnation, expires: NOW.after(minutes(10)) };
         assert_eq!(store.take_once(value).await.unwrap(), Once::First);
         store.publish(&[session(2)]).await.unwrap();
-        assert_eq!(ids(&beat(&mut one).await.records), [2].into());
+        assert_eq!(ids(&beat(&mut one).await.records.to_vec()), [2].into());
 
         fs::rename(&copy, place.path()).unwrap();
         if with_its_log {
@@ -91,7 +91,7 @@ async fn an_older_copy_begins_a_new_life_and_is_made_good() {
         assert_eq!(store.take_once(value).await.unwrap(), Once::Foreign);
         let told = beat(&mut one).await;
         assert!(told.whole);
-        assert_eq!(ids(&told.records), [1].into());
+        assert_eq!(ids(&told.records.to_vec()), [1].into());
         assert_ne!(told.incarnation, before.incarnation);
         store.restore(vec![record(2)], before.position).await.unwrap();
         let told_too = beat(&mut two).await;
@@ -124,7 +124,7 @@ async fn a_file_that_was_rolled_back_in_place_is_noticed() {
     roll_back(&place, &copy);
     let told = beat(&mut follower).await;
     assert!(told.whole);
-    assert_eq!(ids(&told.records), [1].into());
+    assert_eq!(ids(&told.records.to_vec()), [1].into());
     assert_ne!(told.incarnation, before.incarnation);
     assert!(told.position > before.position);
 }
@@ -177,7 +177,7 @@ async fn a_rollback_is_noticed_even_if_a_newcomer_published_first() {
     place.open().publish(&[session(3)]).await.unwrap();
     let told = beat(&mut follower).await;
     assert!(told.whole);
-    assert_eq!(ids(&told.records), [1, 3].into());
+    assert_eq!(ids(&told.records.to_vec()), [1, 3].into());
     assert_ne!(told.incarnation, before.incarnation);
 }
 
@@ -197,7 +197,7 @@ async fn a_copy_over_the_running_file_is_noticed() {
     run("cp", &[&copy, &place.path()]);
     let told = beat(&mut follower).await;
     assert!(told.whole);
-    assert_eq!(ids(&told.records), [1].into());
+    assert_eq!(ids(&told.records.to_vec()), [1].into());
     assert_ne!(told.incarnation, before.incarnation);
     store.restore(vec![record(2)], before.position).await.unwrap();
     assert_eq!(read(&place).await, [1, 2].into());
@@ -277,10 +277,10 @@ async fn who_dies_before_giving_back_logs_everybody_out_at_the_next_start() {
             assert!(!beat(&mut follower).await.whole);
         }
         drop((store, follower));
-        let records = beat(&mut careful(&place).follower()).await.records;
+        let records = beat(&mut careful(&place).follower()).await.records.to_vec();
         let everybody = records.iter().filter(|record| matches!(record, Record::Everybody { .. })).count();
         assert_eq!(everybody, usize::from(!gave_back), "{records:?}");
-        assert_eq!(beat(&mut careful(&place).follower()).await.records, records, "once, not at every start");
+        assert_eq!(beat(&mut careful(&place).follower()).await.records.to_vec(), records, "once, not at every start");
     }
 }
 
@@ -291,7 +291,7 @@ async fn a_list_that_vanished_before_anybody_knew_it_logs_everybody_out() {
     let options = Options { log_out_everybody: true, ..options(place.clock()) };
     let store = SqliteStore::open(&place.path(), &options).unwrap();
     fs::remove_file(place.path()).unwrap();
-    let records = beat(&mut store.follower()).await.records;
+    let records = beat(&mut store.follower()).await.records.to_vec();
     assert!(matches!(records[..], [Record::Everybody { .. }]), "{records:?}");
 }
 
@@ -314,7 +314,7 @@ async fn where_giving_back_failed_the_whole_list_comes_again() {
     store.restore(vec![record(1)], Position(0)).await.unwrap();
     let news = beat(&mut follower).await;
     assert!(!news.whole);
-    assert_eq!(ids(&news.records), [1].into());
+    assert_eq!(ids(&news.records.to_vec()), [1].into());
 }
 
 #[tokio::test]
@@ -402,4 +402,44 @@ async fn nothing_is_acknowledged_into_a_file_that_is_gone() {
     let missing: Vec<_> = acknowledged.difference(&found).collect();
     assert!(missing.is_empty(), "{missing:?}");
     assert!(acknowledged.len() > 50);
+}
+
+/// Gates wait for a lease from then on, and a key that was staged before is not taken back.
+#[tokio::test]
+async fn a_life_says_when_it_began_with_a_loss() {
+    let place = Place::new();
+    let store = place.open();
+    let mut follower = store.follower();
+    let told = async || store.nodes(Position(0)).await.unwrap().begun;
+    beat(&mut follower).await;
+    assert_eq!(told().await, Position(0), "the first life began without one");
+    let copy = backup(&place);
+    store.publish(&[session(1)]).await.unwrap();
+    beat(&mut follower).await;
+
+    for loss in ["an older copy", "no file"] {
+        place.hand.advance(minutes(1));
+        let now = Clock::manual(place.hand.clone()).now().seconds();
+        match loss {
+            "no file" => fs::remove_file(place.path()).unwrap(),
+            _ => fs::rename(&copy, place.path()).unwrap(),
+        }
+        beat(&mut follower).await;
+        let began = told().await;
+        assert_eq!(began.seconds(), now, "{loss}");
+        place.hand.advance(minutes(1));
+        store.restore(vec![record(1)], Position(0)).await.unwrap();
+        beat(&mut follower).await;
+        assert_eq!(told().await, began, "{loss}: it stays so when all is given back");
+    }
+}
+
+#[tokio::test]
+async fn a_file_of_before_is_completed_when_it_is_opened() {
+    let place = Place::new();
+    drop(place.open());
+    place.raw().execute_batch("ALTER TABLE meta DROP COLUMN begun").unwrap();
+    let (one, two) = (place.open(), place.open());
+    assert_eq!(one.nodes(Position(0)).await.unwrap().begun, Position(0));
+    two.publish(&[session(1)]).await.unwrap();
 }

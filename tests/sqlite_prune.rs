@@ -24,7 +24,7 @@ fn every_kind() -> [Revocation; 6] {
         Revocation::Floor { id: ShortId(3), floor: 1, day: today() },
         Revocation::CutOff { tag: Tag(4), day: today() },
         Revocation::Everybody,
-        Revocation::Key { key: KeyId([1; 4]), record: KeyRecord { state: KeyState::Retired, promotion: 1 } },
+        Revocation::Key { key: KeyId([1; 4]), record: KeyRecord::new(KeyState::Retired, 1) },
     ]
 }
 
@@ -47,7 +47,7 @@ async fn a_publication_clears_away_what_ended_an_hour_ago() {
     store.publish(&[]).await.unwrap();
     let left: Vec<_> = receipt.records.into_iter().filter(outlives_today).collect();
     assert_eq!(left.len(), 3);
-    let now = beat(&mut store.follower()).await.records;
+    let now = beat(&mut store.follower()).await.records.to_vec();
     assert_eq!(now[..3], left);
     assert!(matches!(now[3..], [Record::Forgotten { .. }]), "and that something was dropped");
 }

@@ -181,3 +181,52 @@ async fn an_unreadable_list_is_503_and_the_cookie_stays() {
         .await;
     assert_eq!(read("/read").reply(&default).await.body().as_ref(), b"live", "back, and nobody was logged out");
 }
+
+#[tokio::test]
+async fn monitoring_reads_what_happened() {
+    let home = Home::new();
+    let sessions = home.start().await;
+    let mut browser = Browser::default();
+    browser.open(&sessions).await.discard();
+    browser.log_in(&sessions, "canary-7").await;
+    let mut session = browser.open(&sessions).await;
+    session.offer_once("captcha", &"canary", sealjar::minutes(5)).unwrap();
+    browser.store(session);
+    for _ in 0..2 {
+        let mut session = browser.open(&sessions).await;
+        assert!(session.take_once::<String>("captcha").await.is_ok());
+        session.discard();
+    }
+    sessions.revoke_subject("canary-7").await.unwrap();
+    browser.open(&sessions).await.discard();
+    let page = warp::path("metrics").and(sessions.metrics_page());
+    let reply = warp::test::request().path("/metrics").reply(&page).await;
+    assert_eq!(all(reply.headers(), "content-type"), [sealjar::metrics::CONTENT_TYPE]);
+    let text = std::str::from_utf8(reply.body()).unwrap();
+    support_sessions::canaries::keep(reply.body());
+    let key = sessions.key_ring().sealing().unwrap().id();
+    for line in [
+        "sealjar_sessions_total{verdict=\"live\"} 3",
+        "sealjar_sessions_total{verdict=\"no_cookie\"} 2",
+        "sealjar_sessions_total{verdict=\"revoked_subject\"} 1",
+        "sealjar_list_state{state=\"fresh\"} 1",
+        "sealjar_list_entries{kind=\"cut_off\"} 1",
+        "sealjar_publications_total{outcome=\"committed\"} 1",
+        "sealjar_once_total{outcome=\"first\"} 1",
+        "sealjar_once_total{outcome=\"replay\"} 1",
+        "sealjar_keys{state=\"active\"} 1",
+        "sealjar_can_seal 1",
+        "sealjar_spool_depth 0",
+        "sealjar_own_file_failing 0",
+        "sealjar_propagation_seconds_count 0",
+        &format!("sealjar_key_info{{key=\"{key}\",state=\"active\"}} 1"),
+        &format!("sealjar_key_opens_total{{key=\"{key}\"}} 4"),
+        "sealjar_open_seconds_count 1",
+        "sealjar_seal_seconds_count 2",
+    ] {
+        assert!(text.lines().any(|has| has == line), "`{line}` is not in\n{text}");
+    }
+    let bytes = text.lines().find_map(|line| line.strip_prefix("sealjar_list_bytes ")?.parse::<u64>().ok());
+    assert!(bytes.is_some_and(|bytes| (100..100_000).contains(&bytes)), "{bytes:?}");
+    assert!(!text.contains("canary"), "no name and no value is in it");
+}

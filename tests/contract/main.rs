@@ -1,5 +1,6 @@
 //! What any store of the revocation list promises, tried on each of them.
 
+mod over;
 mod suite;
 
 #[cfg(feature = "redis")]
@@ -8,6 +9,9 @@ mod redis_support;
 
 #[cfg(feature = "redis")]
 mod redis;
+
+#[cfg(all(feature = "redis", feature = "sqlite"))]
+mod kept;
 
 #[cfg(feature = "sqlite")]
 mod sqlite;

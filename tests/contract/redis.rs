@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sealjar::io::redis::Making;
+use sealjar::io::redis::{Making, RedisStore};
 use sealjar::revocation::RevocationStore;
 
-use crate::redis_support::{PASSWORD, Server, list_key};
+use crate::redis_support::{PASSWORD, Server, address, list_key, options};
 use crate::suite::Backend;
 
 struct Redis(Server);
@@ -20,6 +20,11 @@ impl Backend for Redis {
 
     async fn handle(&self) -> Arc<dyn RevocationStore> {
         Arc::new(self.0.open().await.unwrap())
+    }
+
+    async fn tool(&self) -> Arc<dyn RevocationStore> {
+        let url = self.0.admin_url();
+        Arc::new(RedisStore::open(address(&url), &options(&list_key(7))).await.unwrap())
     }
 
     /// It goes by the server's clock.

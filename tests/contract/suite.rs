@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use sealjar::id::{Incarnation, KeyId, ShortId, Tag};
 use sealjar::revocation::{
-    Beat, Durability, Follower, Once, OnceValue, Profile, Raised, Record, Revocation, RevocationList, RevocationStore,
+    Beat, Durability, Follower, Heard, Nodes, Once, OnceValue, Parcel, Profile, Raised, Record, Replica, Report,
+    Revocation, RevocationList, RevocationStore,
 };
 use sealjar::rotation::{KeyRecord, KeyState};
 use sealjar::time::{Clock, Day, Position, Seconds, days, hours, minutes};
 use sealjar::wire::Suite;
+
+pub use crate::over::*;
 
 /// When the tests take place: now, because a server's clock cannot be set.
 pub static NOW: LazyLock<Seconds> = LazyLock::new(|| Clock::system().now().seconds());
@@ -22,6 +25,11 @@ pub trait Backend: Sized {
 
     /// Another handle on the list, as another process would have it.
     async fn handle(&self) -> Arc<dyn RevocationStore>;
+
+    /// A handle with the rights of an operator's tool, where those are others.
+    async fn tool(&self) -> Arc<dyn RevocationStore> {
+        self.handle().await
+    }
 
     /// A handle whose process has a clock that is behind, if the store goes by that clock.
     async fn handle_with_clock_behind(&self, by: Duration) -> Option<Arc<dyn RevocationStore>>;
@@ -40,11 +48,14 @@ macro_rules! contract {
             a_publication_is_seen_by_other_followers
             every_kind_of_record_comes_back_as_it_was
             a_batch_has_one_position_and_is_seen_whole
+            a_long_list_is_read_whole
             positions_rise_across_handles_and_under_concurrency
             positions_do_not_go_back_with_the_clock
             a_publication_is_above_every_stamp_and_beat_before_it
             order_and_repetition_do_not_matter
             of_several_who_raise_a_floor_to_the_same_one_does
+            what_was_decided_on_another_rotation_list_is_not_published
+            of_several_who_decide_on_the_same_rotation_list_one_goes_ahead
             a_cut_off_is_kept_as_long_as_the_longest_session
             what_was_forgotten_is_taken_back_too
             records_that_are_given_back_are_seen_and_positions_stay_above
@@ -58,6 +69,9 @@ macro_rules! contract {
             a_publication_after_a_loss_is_not_lost
             one_time_values_do_not_survive_a_loss
             everybody_is_logged_out_where_a_list_was_lost
+            parcels_are_kept_replaced_and_thrown_away
+            nodes_are_waited_for_until_they_have_applied
+            a_node_that_is_gone_can_be_forgotten
             a_description_holds_no_secret
         );
     };
@@ -104,7 +118,7 @@ pub async fn a_publication_is_seen_by_other_followers<B: Backend>() {
     assert!(receipt.durability >= Durability::Committed);
     assert_eq!(receipt.records, [session_record(7)]);
     let seen = beat(&mut follower).await;
-    assert_eq!(seen.records, receipt.records);
+    assert_eq!(seen.records.to_vec(), receipt.records);
     assert!(seen.position >= receipt.position, "a beat covers what it has seen");
     assert!(!seen.whole);
     assert!(beat(&mut follower).await.records.is_empty(), "and brings it once");
@@ -113,7 +127,7 @@ pub async fn a_publication_is_seen_by_other_followers<B: Backend>() {
 pub async fn every_kind_of_record_comes_back_as_it_was<B: Backend>() {
     let backend = B::new(false).await;
     let store = backend.handle().await;
-    let key = |state, promotion| KeyRecord { state, promotion };
+    let key = |state, promotion| KeyRecord { state, promotion, mark: Seconds(promotion) };
     let wishes = [
         Revocation::Session { id: ShortId(u64::MAX), day: today() },
         Revocation::Floor { id: ShortId(1 << 63), floor: u32::MAX, day: Day(today().0 + 1) },
@@ -126,7 +140,7 @@ pub async fn every_kind_of_record_comes_back_as_it_was<B: Backend>() {
     let wanted: Vec<_> = wishes.iter().map(|wish| wish.at(receipt.position)).collect();
     assert_eq!(receipt.records, wanted);
     let unordered = |records: &[Record]| records.iter().map(|record| format!("{record:?}")).collect::<HashSet<_>>();
-    let records = beat(&mut store.follower()).await.records;
+    let records = beat(&mut store.follower()).await.records.to_vec();
     assert_eq!(records.len(), wanted.len());
     assert_eq!(unordered(&records), unordered(&wanted));
 }
@@ -145,7 +159,7 @@ pub async fn a_batch_has_one_position_and_is_seen_whole<B: Backend>() {
     });
     let (mut seen, mut positions) = (0, HashSet::new());
     while seen < 20 * SIZE {
-        let records = beat(&mut follower).await.records;
+        let records = beat(&mut follower).await.records.to_vec();
         assert_eq!(records.len() as u64 % SIZE, 0, "a follower saw a part of a batch");
         seen += records.len() as u64;
         positions.extend(
@@ -154,6 +168,24 @@ pub async fn a_batch_has_one_position_and_is_seen_whole<B: Backend>() {
     }
     writer.await.unwrap();
     assert_eq!(positions.len(), 20);
+}
+
+/// Longer than what is read in one go, in several places.
+pub async fn a_long_list_is_read_whole<B: Backend>() {
+    const SESSIONS: u64 = 150_000;
+    const CUT_OFFS: u64 = 50_000;
+    let backend = B::new(false).await;
+    let store = backend.handle().await;
+    let day = |n: u64| Day(today().0 + u32::from(n.is_multiple_of(3)));
+    let sessions = (0..SESSIONS).map(|n| Revocation::Session { id: ShortId(n), day: day(n) });
+    let cut_offs = (0..CUT_OFFS).map(|n| Revocation::CutOff { tag: Tag(n), day: today() });
+    let wishes: Vec<_> = sessions.chain(cut_offs).collect();
+    let receipt = store.publish(&wishes).await.unwrap();
+    let mut follower = backend.handle().await.follower();
+    let list: RevocationList = beat(&mut follower).await.records.iter().collect();
+    assert_eq!(list.len() as u64, SESSIONS + CUT_OFFS);
+    assert!(receipt.records.iter().all(|record| list.holds(record)));
+    assert!(beat(&mut follower).await.records.is_empty(), "and once");
 }
 
 pub async fn positions_rise_across_handles_and_under_concurrency<B: Backend>() {
@@ -208,7 +240,7 @@ pub async fn a_publication_is_above_every_stamp_and_beat_before_it<B: Backend>()
         let receipt = ours.publish(&[session(round)]).await.unwrap();
         assert!(receipt.position > before.position, "round {round}");
         let again = follower.beat(round % 3 == 0).await.unwrap();
-        assert_eq!(ids(&again.records), [round]);
+        assert_eq!(ids(&again.records.to_vec()), [round]);
         assert!(again.position >= receipt.position);
         assert_eq!(again.incarnation, before.incarnation);
     }
@@ -226,7 +258,7 @@ pub async fn order_and_repetition_do_not_matter<B: Backend>() {
             store.publish(&[*wish]).await.unwrap();
         }
         let mut list = RevocationList::default();
-        for record in beat(&mut store.follower()).await.records {
+        for record in beat(&mut store.follower()).await.records.to_vec() {
             list.insert(record);
         }
         let records: HashSet<String> = list.records().map(|record| format!("{record:?}")).collect();
@@ -265,7 +297,7 @@ pub async fn of_several_who_raise_a_floor_to_the_same_one_does<B: Backend>() {
     }
     let Raised::Behind(known) = handles[0].raise(ShortId(5), 3, today()).await.unwrap() else { panic!() };
     assert_eq!(known, Record::Floor { id: ShortId(5), floor: 7, day: today() });
-    assert!(beat(&mut handles[1].follower()).await.records.contains(&known));
+    assert!(beat(&mut handles[1].follower()).await.records.to_vec().contains(&known));
 }
 
 pub async fn a_cut_off_is_kept_as_long_as_the_longest_session<B: Backend>() {
@@ -283,7 +315,7 @@ pub async fn a_cut_off_is_kept_as_long_as_the_longest_session<B: Backend>() {
     let receipt = store.publish(&[Revocation::CutOff { tag: Tag(1), day: today() }]).await.unwrap();
     let [Record::CutOff { day, .. }] = receipt.records[..] else { panic!("{:?}", receipt.records) };
     assert_eq!(day, NOW.after(days(30)).day());
-    let records = beat(&mut backend.handle().await.follower()).await.records;
+    let records = beat(&mut backend.handle().await.follower()).await.records.to_vec();
     assert_eq!(records, receipt.records);
 }
 
@@ -293,7 +325,7 @@ pub async fn what_was_forgotten_is_taken_back_too<B: Backend>() {
     let start = beat(&mut store.follower()).await.position;
     let forgotten = Record::Forgotten { day: today(), position: start };
     store.restore(vec![forgotten], start).await.unwrap();
-    assert_eq!(beat(&mut backend.handle().await.follower()).await.records, [forgotten]);
+    assert_eq!(beat(&mut backend.handle().await.follower()).await.records.to_vec(), [forgotten]);
 }
 
 pub async fn records_that_are_given_back_are_seen_and_positions_stay_above<B: Backend>() {
@@ -304,13 +336,13 @@ pub async fn records_that_are_given_back_are_seen_and_positions_stay_above<B: Ba
     let above = start.position.after(hours(5));
     ours.restore(vec![session_record(1)], above).await.unwrap();
     let seen = beat(&mut follower).await;
-    assert_eq!(seen.records, [session_record(1)]);
+    assert_eq!(seen.records.to_vec(), [session_record(1)]);
     assert!(ours.publish(&[session(2)]).await.unwrap().position > above);
     // The positions of the records count as well, whatever the caller says.
     let far = Record::CutOff { tag: Tag(3), position: above.after(hours(5)), day: today() };
     theirs.restore(vec![far], Position(0)).await.unwrap();
     assert!(ours.publish(&[session(4)]).await.unwrap().position > above.after(hours(5)));
-    assert!(beat(&mut follower).await.records.contains(&far));
+    assert!(beat(&mut follower).await.records.to_vec().contains(&far));
 }
 
 pub async fn giving_back_what_is_known_does_no_harm<B: Backend>() {
@@ -320,7 +352,7 @@ pub async fn giving_back_what_is_known_does_no_harm<B: Backend>() {
     ours.restore(receipt.records.clone(), receipt.position).await.unwrap();
     theirs.restore(receipt.records.clone(), Position(0)).await.unwrap();
     theirs.restore(Vec::new(), Position(0)).await.unwrap();
-    let records = beat(&mut ours.follower()).await.records;
+    let records = beat(&mut ours.follower()).await.records.to_vec();
     assert_eq!(records, receipt.records);
 }
 
@@ -390,11 +422,11 @@ pub async fn the_first_beat_is_whole_and_the_next_ones_are_news<B: Backend>() {
     let mut follower = store.follower();
     let first = beat(&mut follower).await;
     assert!(first.whole);
-    assert_eq!(ids(&first.records), [1, 2]);
+    assert_eq!(ids(&first.records.to_vec()), [1, 2]);
     store.publish(&[session(3)]).await.unwrap();
     let next = follower.beat(true).await.unwrap();
     assert!(!next.whole);
-    assert_eq!(ids(&next.records), [3]);
+    assert_eq!(ids(&next.records.to_vec()), [3]);
     assert!(backend.handle().await.follower().beat(false).await.unwrap().whole, "for every follower");
 }
 
@@ -407,8 +439,8 @@ pub async fn a_beat_whose_caller_went_away_loses_nothing<B: Backend>() {
         store.publish(&[session(id)]).await.unwrap();
         // Polled once, so that it begins, and dropped.
         let abandoned = tokio::time::timeout(Duration::ZERO, follower.beat(id % 2 == 0)).await;
-        let early = abandoned.map_or_else(|_| Vec::new(), |beat| beat.unwrap().records);
-        let records = beat(&mut follower).await.records;
+        let early = abandoned.map_or_else(|_| Vec::new(), |beat| beat.unwrap().records.to_vec());
+        let records = beat(&mut follower).await.records.to_vec();
         assert_eq!(ids(&[early, records].concat()), [id]);
     }
 }
@@ -428,14 +460,14 @@ pub async fn a_loss_begins_a_new_incarnation_and_the_memory_heals_it<B: Backend>
     let other = beat(&mut two).await;
     assert!(other.whole, "every follower is told");
     assert_eq!(other.incarnation, after.incarnation, "and there is one new life, not one for each");
-    assert_eq!(other.records, receipt.records);
+    assert_eq!(other.records.to_vec(), receipt.records);
     assert!(theirs.publish(&[session(3)]).await.unwrap().position > before.position);
     for follower in [&mut one, &mut two] {
         let news = beat(follower).await;
         assert!(!news.whole && news.incarnation == after.incarnation);
-        assert!(ids(&news.records).contains(&3));
+        assert!(ids(&news.records.to_vec()).contains(&3));
     }
-    assert_eq!(ids(&beat(&mut backend.handle().await.follower()).await.records), [1, 2, 3]);
+    assert_eq!(ids(&beat(&mut backend.handle().await.follower()).await.records.to_vec()), [1, 2, 3]);
 }
 
 pub async fn a_publication_after_a_loss_is_not_lost<B: Backend>() {
@@ -449,10 +481,10 @@ pub async fn a_publication_after_a_loss_is_not_lost<B: Backend>() {
     let second = store.publish(&[session(2)]).await.unwrap();
     assert!(second.position > first.position);
     let fresh = beat(&mut backend.handle().await.follower()).await;
-    assert_eq!(ids(&fresh.records), [2]);
+    assert_eq!(ids(&fresh.records.to_vec()), [2]);
     let told = beat(&mut follower).await;
     assert!(told.whole);
-    assert_eq!(ids(&told.records), [2]);
+    assert_eq!(ids(&told.records.to_vec()), [2]);
 }
 
 pub async fn one_time_values_do_not_survive_a_loss<B: Backend>() {
@@ -469,13 +501,81 @@ pub async fn everybody_is_logged_out_where_a_list_was_lost<B: Backend>() {
     let backend = B::new(true).await;
     let store = backend.handle().await;
     let first = beat(&mut store.follower()).await;
-    let [Record::Everybody { position }] = first.records[..] else { panic!("{:?}", first.records) };
+    let [Record::Everybody { position }] = first.records.to_vec()[..] else { panic!("{:?}", first.records.to_vec()) };
     assert!(position <= first.position);
     assert!(store.follower().beat(true).await.unwrap().position > position, "who logs in now is in");
     let again = beat(&mut backend.handle().await.follower()).await;
-    assert_eq!(again.records, first.records, "once, and not at every start");
+    assert_eq!(again.records.to_vec(), first.records.to_vec(), "once, and not at every start");
     let unharmed = B::new(false).await;
     assert!(beat(&mut unharmed.handle().await.follower()).await.records.is_empty());
+}
+
+pub async fn parcels_are_kept_replaced_and_thrown_away<B: Backend>() {
+    let backend = B::new(false).await;
+    let (ours, theirs) = (backend.handle().await, backend.handle().await);
+    let parcel = |name: &str, content: &[u8]| Parcel { name: name.into(), content: content.into() };
+    assert_eq!(theirs.parcels().await.unwrap(), []);
+    for kept in [parcel("key:01020304", &[0, 255, 10]), parcel("probe:01020304", &[]), parcel("key:01020304", b"new")] {
+        ours.keep(&kept).await.unwrap();
+    }
+    let kept = theirs.parcels().await.unwrap();
+    assert_eq!(kept, [parcel("key:01020304", b"new"), parcel("probe:01020304", &[])]);
+    let tool = backend.tool().await;
+    assert!(tool.discard("probe:01020304").await.unwrap());
+    assert!(!tool.discard("probe:01020304").await.unwrap());
+    assert_eq!(ours.parcels().await.unwrap().len(), 1);
+    assert!(beat(&mut ours.follower()).await.records.is_empty(), "they are no records");
+}
+
+/// What a node's task does, step by step.
+async fn follow(follower: &mut Box<dyn Follower>, applied: Position) -> Beat {
+    follower.describe(Report { applied: applied.0, ..Report::new("node".into(), Some(minutes(1))) });
+    beat(follower).await
+}
+
+/// A node has applied what a beat brought, and tells the store's follower so.
+fn apply(follower: &mut Box<dyn Follower>, replica: &Replica, beat: &Beat) {
+    let now = Clock::system().now();
+    assert_eq!(replica.absorb(&mut beat.clone(), now), []);
+    replica.confirm(beat, now);
+    follower.confirmed(&replica.view());
+    follower.describe(Report { applied: beat.position.0, ..Report::new("node".into(), Some(minutes(1))) });
+}
+
+pub async fn nodes_are_waited_for_until_they_have_applied<B: Backend>() {
+    let backend = B::new(false).await;
+    let (ours, theirs) = (backend.handle().await, backend.handle().await);
+    let (mut follower, replica) = (theirs.follower(), Replica::default());
+    let first = follow(&mut follower, Position(0)).await;
+    apply(&mut follower, &replica, &first);
+    let receipt = ours.publish(&[session(1)]).await.unwrap();
+    assert_eq!(receipt.incarnation, first.incarnation);
+    let progress = |nodes: Nodes| nodes.progress(receipt.incarnation, receipt.position);
+    let waiting = progress(ours.nodes(receipt.position).await.unwrap());
+    assert_eq!((waiting.outstanding.len(), waiting.is_in_force()), (1, false), "registered with its first beat");
+    assert_eq!(waiting.outstanding[0].name(), "node");
+    let applied = follow(&mut follower, first.position).await;
+    assert!(applied.position >= receipt.position && applied.heard == Heard::Asked, "somebody waits to hear of it");
+    assert!(!progress(ours.nodes(receipt.position).await.unwrap()).is_in_force(), "read, and not applied yet");
+    apply(&mut follower, &replica, &applied);
+    follower.acknowledge().await.unwrap();
+    let done = progress(ours.nodes(receipt.position).await.unwrap());
+    assert!(done.is_in_force(), "{done:?}");
+    follower.leave().await.unwrap();
+    assert_eq!(ours.nodes(Position(0)).await.unwrap().nodes, []);
+}
+
+pub async fn a_node_that_is_gone_can_be_forgotten<B: Backend>() {
+    let backend = B::new(false).await;
+    let store = backend.handle().await;
+    let mut follower = store.follower();
+    follow(&mut follower, Position(0)).await;
+    beat(&mut store.follower()).await;
+    let known = store.nodes(Position(0)).await.unwrap().nodes;
+    let [node] = &known[..] else { panic!("a tool that reads is no node: {known:?}") };
+    assert!(store.forget_node(node.id).await.unwrap());
+    assert!(!store.forget_node(node.id).await.unwrap());
+    assert_eq!(store.nodes(Position(0)).await.unwrap().nodes, []);
 }
 
 pub async fn a_description_holds_no_secret<B: Backend>() {

@@ -1,6 +1,10 @@
 //! What the tests of the embedded list share.
 #![allow(dead_code, reason = "each test program uses a part")]
 
+#[allow(clippy::duplicate_mod, reason = "each helper brings it along")]
+#[path = "../canaries/mod.rs"]
+pub mod canaries;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -33,6 +37,7 @@ pub struct Place {
 
 impl Place {
     pub fn new() -> Self {
+        canaries::listen();
         Self { folder: tempfile::tempdir().unwrap(), hand: ManualClock::at(NOW) }
     }
 
@@ -87,7 +92,7 @@ pub async fn beat(follower: &mut Box<dyn Follower>) -> Beat {
 
 /// What a process that starts now would read.
 pub async fn read(place: &Place) -> BTreeSet<u64> {
-    ids(&beat(&mut place.open().follower()).await.records)
+    ids(&beat(&mut place.open().follower()).await.records.to_vec())
 }
 
 /// A program of the system. Files are copied by one, because a process that opens and closes a database

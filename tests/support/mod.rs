@@ -2,6 +2,11 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod browser;
+#[allow(clippy::duplicate_mod, reason = "each helper brings it along")]
+#[path = "../canaries/mod.rs"]
+pub mod canaries;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -24,8 +29,12 @@ pub fn executable(name: &str) -> &'static Path {
 
 fn build() -> BTreeMap<String, PathBuf> {
     // The features of this test's own build, so that nothing is built twice.
-    let features =
-        [("warp", cfg!(feature = "warp")), ("sqlite", cfg!(feature = "sqlite")), ("cli", cfg!(feature = "cli"))];
+    let features = [
+        ("warp", cfg!(feature = "warp")),
+        ("sqlite", cfg!(feature = "sqlite")),
+        ("redis", cfg!(feature = "redis")),
+        ("cli", cfg!(feature = "cli")),
+    ];
     let features: Vec<_> = features.iter().filter(|(_, on)| *on).map(|(name, _)| *name).collect();
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--quiet", "--example", "captcha", "--example", "login", "--message-format", "json"]);
@@ -33,6 +42,12 @@ fn build() -> BTreeMap<String, PathBuf> {
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
     }
+    // What cargo tells a test of its package. To a cargo that inherits it the build script of `ring` has changed, and
+    // with that all that stands on it: here, and in the next build outside.
+    let of_package = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    std::env::vars().filter(|(name, _)| of_package(name)).for_each(|(name, _)| {
+        cargo.env_remove(name);
+    });
     let output = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("cargo runs");
     assert!(output.status.success(), "the examples do not build:\n{}", String::from_utf8_lossy(&output.stderr));
     let messages = String::from_utf8(output.stdout).expect("cargo writes JSON");
@@ -83,8 +98,7 @@ impl Process {
 
     /// Asks it to stop, as `kill` and process managers do.
     pub fn terminate(&mut self) -> ExitStatus {
-        let status = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
-        assert!(status.is_ok_and(|status| status.success()), "the signal was sent");
+        self.signal("TERM");
         self.wait()
     }
 
@@ -97,6 +111,16 @@ impl Process {
             assert!(Instant::now() < deadline, "the program did not end");
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// Sends a signal: `STOP`, `CONT`.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        assert!(status.is_ok_and(|status| status.success()), "the signal was sent");
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// kill -9: nothing is tidied up.
@@ -118,16 +142,24 @@ pub struct Example {
     pub url: String,
     home: TempDir,
     name: &'static str,
+    /// Where its list is, if not in its home.
+    list: Option<String>,
 }
 
 impl Example {
     pub fn start(name: &'static str) -> Self {
-        Self::start_in(name, tempfile::tempdir().expect("a scratch folder"))
+        Self::start_in(name, tempfile::tempdir().expect("a scratch folder"), None)
     }
 
-    fn start_in(name: &'static str, home: TempDir) -> Self {
-        let log = std::fs::File::options().create(true).append(true).open(home.path().join("log")).expect("a log");
+    /// Over a list on a server, and a folder that may have its keys already.
+    pub fn start_on(name: &'static str, home: TempDir, list: &str) -> Self {
+        Self::start_in(name, home, Some(list.to_owned()))
+    }
+
+    fn start_in(name: &'static str, home: TempDir, list: Option<String>) -> Self {
+        let log = canaries::log_at(&home.path().join("log"));
         let mut command = command(name, &home.path().join("home"));
+        command.envs(list.iter().map(|list| ("REDIS_URL", list)));
         // Port 0: the system chooses a free one, and the example says which.
         let process = Process::start(command.env("PORT", "0").env("SEALJAR_DEMO_TELL", "1").stderr(log));
         let process = process.expect("the example was built");
@@ -137,13 +169,20 @@ impl Example {
             rest.contains(&*home.path().join("home").to_string_lossy()),
             "it says where it keeps its files: {said}"
         );
-        Self { process, url: url.to_owned(), home, name }
+        canaries::plant_keys(&home.path().join("home/keys"));
+        Self { process, url: url.to_owned(), home, name, list }
     }
 
     /// kill -9, and a new process over the same folder.
-    pub fn crash_and_restart(mut self) -> Self {
+    pub fn crash_and_restart(self) -> Self {
+        self.crash_and(|| ()).0
+    }
+
+    /// kill -9, then whatever happens while it is down, and a new process over the same folder.
+    pub fn crash_and<T>(mut self, meanwhile: impl FnOnce() -> T) -> (Self, T) {
         self.process.kill();
-        Self::start_in(self.name, self.home)
+        let value = meanwhile();
+        (Self::start_in(self.name, self.home, self.list), value)
     }
 
     /// The folder with its keys and its list.
@@ -208,6 +247,7 @@ impl Client {
         let answer = http(method, &format!("{}{path}", self.url), cookie, body);
         for line in answer.all("set-cookie") {
             let (name, value) = line.split(';').next().and_then(|pair| pair.split_once('=')).expect("name and value");
+            canaries::plant_cookie(value);
             assert_eq!(name, self.name);
             self.cookie = Some(value.to_owned()).filter(|_| !line.contains("Max-Age=0"));
         }

@@ -1,6 +1,10 @@
 //! A home folder with a hand-moved clock, and a browser that keeps one cookie.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+#[allow(clippy::duplicate_mod, reason = "each helper brings it along")]
+#[path = "../canaries/mod.rs"]
+pub mod canaries;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +35,7 @@ pub struct Home {
 
 impl Home {
     pub fn new() -> Self {
+        canaries::listen();
         Self { dir: tempfile::tempdir().unwrap(), hand: ManualClock::at(START) }
     }
 
@@ -43,8 +48,14 @@ impl Home {
         Sessions::builder("shop").home(self.path()).localhost().clock(Clock::manual(self.hand.clone()))
     }
 
+    pub fn clock(&self) -> Clock {
+        Clock::manual(self.hand.clone())
+    }
+
     pub async fn start(&self) -> Sessions<Visitor> {
-        self.builder().start().await.unwrap()
+        let sessions = self.builder().start().await.unwrap();
+        canaries::plant_keys(&self.path().join("keys"));
+        sessions
     }
 
     /// Another process, whose clock stands elsewhere.
@@ -139,12 +150,13 @@ impl Browser {
             let line = lines.last().unwrap();
             self.cookie =
                 if line.contains("Max-Age=0") { String::new() } else { line.split(';').next().unwrap().into() };
+            canaries::plant_cookie(&self.cookie);
         }
     }
 
     pub async fn log_in(&mut self, sessions: &Sessions<Visitor>, login: impl Into<Login>) {
         let mut session = self.open(sessions).await;
-        session.login(login, Visitor { name: "user".into(), coins: 5 }).await.unwrap();
+        session.login(login, Visitor { name: "canary-user".into(), coins: 5 }).await.unwrap();
         self.store(session);
     }
 }

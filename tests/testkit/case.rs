@@ -12,7 +12,7 @@ use sealjar::id::{Incarnation, KeyId, ShortId, Tag};
 use sealjar::judge::{self, Authentic, Refusal};
 use sealjar::key::Key;
 use sealjar::revocation::freshness::{Admission, RoutePolicy};
-use sealjar::revocation::{Beat, Profile, Record, Replica, View};
+use sealjar::revocation::{Beat, Heard, Profile, Record, Records, Replica, View};
 use sealjar::ring::{KeyRing, RingKey};
 use sealjar::rotation::{KeyRecord, KeyState, Rotation};
 use sealjar::seal::Opened;
@@ -226,7 +226,7 @@ impl Case {
     pub fn ring(&self) -> KeyRing {
         let mut rotation = Rotation::default();
         for &(id, state) in &self.key_states {
-            rotation.insert(id, KeyRecord { state, promotion: 0 });
+            rotation.insert(id, KeyRecord::new(state, 0));
         }
         let key = |bytes: &[u8; 32]| Key::dangerous_from_bytes(Secret::new(*bytes), Seconds(0));
         let keys = self.keys.iter().map(|bytes| Arc::new(RingKey::new(&key(bytes), &self.app))).collect();
@@ -241,9 +241,10 @@ impl Case {
                 incarnation: Incarnation(1),
                 position: Position(clock),
                 clock: Position(clock),
-                records: Vec::new(),
+                records: Records::default(),
                 whole: true,
                 healed: true,
+                heard: Heard::Yes,
             };
             let boot = BOOT.checked_sub(Duration::from_secs(age)).expect("an age below the time since boot");
             replica.confirm(&beat, Now { boot, ..self.clock() });
