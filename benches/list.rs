@@ -27,8 +27,11 @@ fn main() {
             "{:>9} revoked sessions {:>10}, {:>10} when they came at once",
             list.count, list.bytes, list.peak_at_once
         );
-        println!("{:>37} {:>12} when 4,096 more come one by one", "", list.peak_one_by_one());
     }
+    let measures = std::env::args().any(|argument| argument == "--bench");
+    let (peak, (worst, at)) = one_by_one(if measures { 1_000_000 } else { 10_000 });
+    println!("{:>37} {peak:>11} when they came one by one", "");
+    println!("{:>37} {worst:>11.1} bytes for each at the worst moment, with {at} of them", "");
     let mut table = Table::default();
     for (name, list, revoked) in [
         ("empty list", &lists[0], false),
@@ -63,16 +66,25 @@ fn list(count: u64) -> List {
     List { replica, count, bytes: used.bytes_current, peak_at_once: used.bytes_max }
 }
 
-impl List {
-    /// A snapshot that readers hold is copied when its day is settled anew. In a copy of its own: the list
-    /// itself stays as long as its name says.
-    fn peak_one_by_one(&self) -> u64 {
-        let copy = list(self.count).replica;
+/// Readers hold the snapshot before while a shard is copied, and now and then a shard doubles. The most bytes
+/// on the way to so many; and the most for each that was there, from a tenth of them on, with how many those were.
+fn one_by_one(count: u64) -> (u64, (f64, u64)) {
+    const STEP: usize = 1000;
+    let (replica, mut bytes, mut peak, mut worst) = (Replica::default(), 0, 0, (0.0, 0));
+    for from in (0..count).step_by(STEP) {
         let used = allocation_counter::measure(|| {
-            (self.count..self.count + 4096).for_each(|n| copy.apply(&[record(n)], Position(n)));
+            (from..from + STEP as u64).for_each(|n| replica.apply(&[record(n)], Position(n)));
         });
-        self.bytes.unsigned_abs() + used.bytes_max
+        let here = u64::try_from(bytes).unwrap_or(0) + used.bytes_max;
+        bytes += used.bytes_current;
+        peak = here.max(peak);
+        #[allow(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
+        let each = here as f64 / from.max(1) as f64;
+        if from >= count / 10 && each > worst.0 {
+            worst = (each, from);
+        }
     }
+    (peak, worst)
 }
 
 fn record(n: u64) -> Record {

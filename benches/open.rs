@@ -17,7 +17,7 @@ use aes_gcm::aead::AeadInOut;
 use aes_gcm::{Aes256Gcm, KeyInit, Nonce, Tag};
 use sealjar::cookie::header;
 use sealjar::id::Incarnation;
-use sealjar::revocation::{Beat, Replica};
+use sealjar::revocation::{Beat, Heard, Replica};
 use sealjar::seal::{self, Content};
 use sealjar::time::{Clock, Now, Position};
 use sealjar::wire::{Suite, Unverified};
@@ -148,8 +148,15 @@ fn pure(shop: &Shop) -> impl FnMut() -> Option<Visitor> {
 /// An empty list, read just now.
 fn read_at(now: Now) -> Replica {
     let (replica, position) = (Replica::default(), Position(now.millis));
-    let beat =
-        Beat { incarnation: Incarnation(1), position, clock: position, records: vec![], whole: true, healed: true };
+    let beat = Beat {
+        incarnation: Incarnation(1),
+        position,
+        clock: position,
+        records: vec![].into(),
+        whole: true,
+        healed: true,
+        heard: Heard::Yes,
+    };
     replica.confirm(&beat, now);
     replica
 }
