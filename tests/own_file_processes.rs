@@ -25,11 +25,11 @@ fn other(example: &Example, server: &Server) -> Example {
     std::fs::create_dir(home.path().join("home")).unwrap();
     let (from, to) = (example.home().join("keys"), home.path().join("home"));
     assert!(Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
-    Example::start_on("login", home, &server.root_url())
+    Example::start_on("login", home, &server.url())
 }
 
 fn first(server: &Server) -> Example {
-    Example::start_on("login", tempfile::tempdir().unwrap(), &server.root_url())
+    Example::start_on("login", tempfile::tempdir().unwrap(), &server.url())
 }
 
 /// A copy of a client's cookie, at any node.
@@ -57,7 +57,7 @@ fn waits_until_written(example: &Example, sessions: i64) {
 
 #[test]
 fn a_server_that_is_lost_with_its_disk_while_all_apps_are_down_is_filled_by_one_that_comes_back() {
-    let server = Server::start();
+    let server = Server::for_app("login");
     let app = first(&server);
     let (mut ada, bob) = (log_in(&app, 7), log_in(&app, 8));
     let copy = ada.clone();
@@ -77,7 +77,7 @@ fn a_server_that_is_lost_with_its_disk_while_all_apps_are_down_is_filled_by_one_
 
 #[test]
 fn a_logout_while_the_server_is_away_is_done_and_survives_kill_9() {
-    let server = Server::start();
+    let server = Server::for_app("login");
     let app = first(&server);
     let other = other(&app, &server);
     let (mut ada, mut bob) = (log_in(&app, 7), log_in(&app, 8));
@@ -105,7 +105,7 @@ fn a_logout_while_the_server_is_away_is_done_and_survives_kill_9() {
 
 #[test]
 fn a_logout_while_the_server_is_frozen_is_done_and_published_when_it_thaws() {
-    let server = Server::start();
+    let server = Server::for_app("login");
     let app = first(&server);
     let other = other(&app, &server);
     let mut ada = log_in(&app, 7);

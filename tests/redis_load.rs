@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use redis_support::{Server, address};
+use redis_support::{Server, address, program};
 use sealjar::id::ShortId;
 use sealjar::io::folder::KeyFolder;
 use sealjar::io::redis::{Options, RedisStore};
@@ -126,11 +126,10 @@ fn strangers(number: u64) -> Vec<Revocation> {
 fn every_answer_is_the_right_one_under_load() {
     let seconds = env::var("SEALJAR_LOAD_SECONDS").map_or(60, |text| text.parse::<u64>().unwrap());
     let home = tempfile::tempdir().unwrap();
-    let server = Server::with(&["--appendonly", "yes"]);
+    let server = Server::with_users(program(), &["--appendonly", "yes"], APP).expect("it starts");
     let log = std::fs::File::create(home.path().join("log")).unwrap();
     let mut example = command(APP, home.path());
-    // It makes the list at its first start, and the tests' other users may use that of another app only.
-    let example = example.env("REDIS_URL", server.root_url()).env("PORT", "0").stderr(log);
+    let example = example.env("REDIS_URL", server.url()).env("PORT", "0").stderr(log);
     let process = Process::start(example).unwrap();
     let url = process.after("open ").split(' ').next().unwrap().to_owned();
 
@@ -138,8 +137,8 @@ fn every_answer_is_the_right_one_under_load() {
     let keys = KeyFolder::new(home.path().join("keys"));
     let list_key = keys.list_key().unwrap();
     let options = Options { app: APP, list_key: &list_key, clock: Clock::system() };
-    let store = runtime.block_on(RedisStore::open(address(&server.root_url()), &options)).unwrap();
-    let builder = Sessions::<Map>::builder(APP).keys(keys.path()).list(server.root_url()).localhost();
+    let store = runtime.block_on(RedisStore::open(address(&server.url()), &options)).unwrap();
+    let builder = Sessions::<Map>::builder(APP).keys(keys.path()).list(server.url()).localhost();
     let reader = runtime.block_on(builder.start()).unwrap();
     let world = Arc::new(World {
         server,

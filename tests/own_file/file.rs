@@ -79,7 +79,7 @@ async fn a_file_has_the_mode_of_a_secret_and_holds_no_name() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_can_be_named_and_beside_a_list_without_a_home_there_is_none() {
     let app = App::new().await;
-    let bare = || Sessions::<Visitor>::builder(APP).keys(app.home.path().join("keys")).list(app.server.root_url());
+    let bare = || Sessions::<Visitor>::builder(APP).keys(app.home.path().join("keys")).list(app.server.url());
     assert_eq!(bare().start().await.unwrap().own_file(), None);
     let file = app.home.path().join("elsewhere.db");
     let named = bare().own_file(&file).start().await.unwrap();

@@ -102,7 +102,7 @@ async fn nobody_trusts_a_list_that_was_begun_anew_before_it_is_filled() {
     app.lose_the_list();
     let day = clock.now().seconds().day();
     let memory = Memory { known: Some(first.incarnation), highest: first.position, last: day, ..Memory::default() };
-    let returning = RedisStore::open_remembering(address(&app.server.root_url()), &options, &memory).await.unwrap();
+    let returning = RedisStore::open_remembering(address(&app.server.url()), &options, &memory).await.unwrap();
 
     let joining = app.store().await;
     let replica = Arc::new(Replica::default());

@@ -33,7 +33,7 @@ impl App {
     }
 
     pub async fn make_list(&self) {
-        let (list_key, place) = (self.list_key(), ListPlace::parse(&self.server.root_url()).unwrap());
+        let (list_key, place) = (self.list_key(), ListPlace::parse(&self.server.admin_url()).unwrap());
         let options = Options { app: APP, list_key: &list_key, clock: Clock::system() };
         place.make(&options, NEW).await.unwrap();
     }
@@ -51,7 +51,7 @@ impl App {
 
     /// Not on localhost, so it makes no list by itself.
     pub fn builder(&self, home: &Path) -> Builder<Visitor> {
-        Sessions::builder(APP).home(home).list(self.server.root_url())
+        Sessions::builder(APP).home(home).list(self.server.url())
     }
 
     pub async fn start(&self) -> Sessions<Visitor> {
@@ -81,7 +81,7 @@ impl App {
     pub async fn store(&self) -> RedisStore {
         let list_key = self.list_key();
         let options = Options { app: APP, list_key: &list_key, clock: Clock::system() };
-        RedisStore::open(address(&self.server.root_url()), &options).await.unwrap()
+        RedisStore::open(address(&self.server.url()), &options).await.unwrap()
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use sealjar::io::kept::Recalled;
 use sealjar::io::place::Opening;
+use sealjar::io::redis::Role;
 use sealjar::io::sqlite::{Options, OwnFile, SqliteStore};
 use sealjar::revocation::{Durability, Freshness, Record, Replica, Report, Revocation, RevocationStore as _};
 use sealjar::time::{Clock, ManualClock, Position};
@@ -13,7 +14,7 @@ use serde_json::Value;
 
 use crate::link::{Link, Way};
 use crate::node::{App, logged_in, recall, sessions_in, until};
-use crate::redis_support::{APP, PASSWORD};
+use crate::redis_support::{APP, PASSWORD, rule};
 use crate::sqlite_support::{NOW, options};
 use crate::support_sessions::{Browser, Visitor, eventually};
 
@@ -221,7 +222,10 @@ async fn the_command_line_says_what_waits() {
     let (mut ada, _) = logged_in(&node, "7").await;
     let sealjar = |arguments: &[&str]| {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_sealjar"));
-        command.env("SEALJAR_HOME", app.home.path()).env("REDIS_URL", app.server.root_url()).env("SEALJAR_APP", "shop");
+        command
+            .env("SEALJAR_HOME", app.home.path())
+            .env("REDIS_URL", app.server.admin_url())
+            .env("SEALJAR_APP", "shop");
         let output = command.args(arguments).output().unwrap();
         assert!(!format!("{output:?}").contains(PASSWORD));
         output
@@ -251,7 +255,9 @@ async fn nobody_is_let_in_to_be_thrown_out_by_what_waits() {
     let app = App::new().await;
     let node = app.start().await;
     let (ada, _) = logged_in(&node, "7").await;
-    app.server.command(&["ACL", "SETUSER", "default", "-append"]).await;
+    let rights = rule(Role::Node, APP);
+    let may_not_append = rights.replace("+append ", "");
+    app.server.command(&may_not_append.split_whitespace().collect::<Vec<_>>()).await;
     assert_eq!(node.revoke_subject("7").await.unwrap().durability, Durability::Accepted);
     assert_eq!(verdict(&ada, &node).await, Verdict::RevokedSubject);
     for _ in 0..3 {
@@ -261,7 +267,7 @@ async fn nobody_is_let_in_to_be_thrown_out_by_what_waits() {
         session.discard();
         assert!(said.contains("would end this session as well. Try again"), "{said}");
     }
-    app.server.command(&["ACL", "SETUSER", "default", "+append"]).await;
+    app.server.command(&rights.split_whitespace().collect::<Vec<_>>()).await;
     let (again, _) = logged_in(&node, "7").await;
     assert_eq!(waiting(&node), 0);
     assert_eq!(verdict(&again, &node.strict()).await, Verdict::Live);

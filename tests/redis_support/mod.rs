@@ -94,7 +94,8 @@ impl Server {
         Self::with_users(program, settings, APP)
     }
 
-    fn with_users(program: PathBuf, settings: &[&str], app: &str) -> Option<Self> {
+    /// With users for an app.
+    pub fn with_users(program: PathBuf, settings: &[&str], app: &str) -> Option<Self> {
         let users = Role::ALL.map(|role| rule(role, app));
         let users = users.iter().flat_map(|rule| ["--user"].into_iter().chain(rule.split_whitespace().skip(2)));
         Self::plain(program, &settings.iter().copied().chain(users).collect::<Vec<_>>())
