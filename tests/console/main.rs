@@ -14,6 +14,8 @@ mod stage;
 mod store;
 
 mod away;
+mod figures;
+mod figures;
 mod logout;
 mod look;
 mod pictures;

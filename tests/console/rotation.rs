@@ -66,6 +66,24 @@ fn a_key_is_rotated_and_one_that_leaked_is_denied() {
     assert!(why.contains("laptop stolen"), "{why}");
 }
 
+#[test]
+fn a_key_is_rotated_with_the_list_in_a_file() {
+    let stage = Stage::sqlite(2);
+    let old_cookie = stage.nodes[0].log_in(7);
+    let driver = Driver::start();
+    let browser = stage.console(&driver, "read,keys");
+    browser.see("#tile-keys", "1 key");
+    browser.click("#rotate");
+    browser.see("#key-step-note", "Nothing stands in the way");
+    browser.write("#key-reason", &format!("once a quarter{ENTER}"));
+    browser.see("#rotation-note", "seals new cookies from now on");
+    browser.see("#progress-words", "In force on 2 of 2 nodes");
+    assert_eq!(sealed_under(&stage, &browser), key(&browser, 2));
+    for node in &stage.nodes {
+        assert_eq!(node.verdict(&old_cookie), "live", "nobody is logged out");
+    }
+}
+
 /// The id in a row of the ring.
 fn key(browser: &Browser, row: usize) -> String {
     browser.see(&format!("#key-rows li:nth-child({row}) .id"), "")

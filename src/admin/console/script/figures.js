@@ -17,6 +17,7 @@ function plot(name, title, now, ends, shapes) {
       element("figcaption", {}, element("span", {}, title), element("strong")),
       drawn("svg", { viewBox: "0 0 120 40", preserveAspectRatio: "none", role: "img" }),
       element("div", { className: "ends mono", ariaHidden: "true" }, element("span"), element("span")));
+    figure.dataset.name = name;
     plots.set(name, figure);
     $("plots").append(...ORDER.filter((other) => plots.has(other)).map((other) => plots.get(other)));
   }
