@@ -15,7 +15,6 @@ mod store;
 
 mod away;
 mod figures;
-mod figures;
 mod logout;
 mod look;
 mod pictures;

@@ -82,6 +82,19 @@ fn a_key_is_rotated_with_the_list_in_a_file() {
     for node in &stage.nodes {
         assert_eq!(node.verdict(&old_cookie), "live", "nobody is logged out");
     }
+
+    // Another one, which somebody takes back elsewhere.
+    let hanging = &stage.nodes[1];
+    hanging.process.signal("STOP");
+    browser.click("#rotate");
+    browser.see("#key-step-note", "Nothing stands in the way");
+    browser.write("#key-reason", &format!("a test{ENTER}"));
+    browser.see("#rotation-note", "Missing: ");
+    let third = key(&browser, 3);
+    stage.sealjar(&["keys", "rotate", "--abort"]);
+    browser.see("#rotation-note", &format!("{third}: retired"));
+    browser.see("#tile-keys", "2 keys");
+    hanging.process.signal("CONT");
 }
 
 /// The id in a row of the ring.

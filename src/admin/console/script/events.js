@@ -109,16 +109,25 @@ function showLink() {
   $("link").title = storeAway ? storeAway.problem : "";
 }
 
-/** Tells after the event, at most once in `pause` milliseconds. */
+/** Works after the event, at most once in `pause` milliseconds; never twice at once, or an older answer might come last. */
 function calmly(work, pause) {
-  let due = null, last = 0;
-  return () => {
-    due ??= setTimeout(() => {
-      due = null;
-      last = Date.now();
-      if (token && away === null) work();
-    }, Math.max(0, last + pause - Date.now()));
+  let due = null, last = 0, working = false, again = false;
+  const begin = async () => {
+    [due, last] = [null, Date.now()];
+    if (!token || away !== null) return;
+    [working, again] = [true, false];
+    try {
+      await work();
+    } finally {
+      working = false;
+    }
+    if (again) tell();
   };
+  const tell = () => {
+    if (working) again = true;
+    else due ??= setTimeout(begin, Math.max(0, last + pause - Date.now()));
+  };
+  return tell;
 }
 
 const readStore = calmly(loadStore, 5_000);

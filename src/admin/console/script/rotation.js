@@ -11,6 +11,8 @@ const STEPS = {
 
 let step = null; // what the dialog is about
 let turning = null; // the key that this page brings to its promotion
+let settled = null; // the last one whose way this page has ended: an answer from before may still say that it is on it
+let underway = null; // the one that the note is about
 let tried = 0;
 
 const stepPath = ({ name, id }) => (name === "rotate" ? "v1/rotations" : `v1/keys/${id}:${name}`);
@@ -57,8 +59,8 @@ async function doStep(event) {
   stepReady();
   if (!answer.ok) return note($("key-step-note"), "bad", answer.status === 0 || answer.status >= 500 ? "It is not known whether it was done." : "Nothing was changed.", answer.problem);
   $("key-step").close();
-  if (name === "rotate") [turning, tried] = [answer.body.key, 0];
-  if (name === "abort" && turning === id) turning = null;
+  if (name === "rotate") [turning, tried, refusal] = [answer.body.key, 0, null];
+  if (name === "abort") [turning, settled, underway] = [null, id, null];
   if (name !== "rotate") note($("rotation-note"), "good", ...answer.body.changes.map((change) => `${change.key} is ${change.state}.`), answer.body.warning);
   if (answer.body.operation) follow(answer.body.operation);
   readKeys();
@@ -71,7 +73,8 @@ function showRotation() {
   $("abort").hidden = !staged;
   say($("rotate"), staged && turning !== staged.id ? "Go on…" : "Rotate…");
   $("rotate").disabled = !may("keys") || (staged && turning === staged.id);
-  if (!staged) return;
+  if (!staged || staged.id === settled) return endRotation();
+  underway = staged.id;
   const nodes = [...known.values()].filter(({ state }) => state !== "lapsed");
   const has = nodes.filter((node) => node.keys?.[staged.id]?.ack === "loaded");
   const missing = nodes.filter((node) => !has.includes(node)).map(({ name, keys }) => {
@@ -80,8 +83,16 @@ function showRotation() {
   });
   const stuck = turning !== staged.id || missing.some((said) => said.includes(" refuses it: "));
   note($("rotation-note"), stuck ? "warn" : "", `${staged.id} is on its way: ${has.length} of ${plural(nodes.length, "node")} ${has.length === 1 ? "has" : "have"} it.`,
-    missing.length ? `Missing: ${missing.join(", ")}.` : null, turning === staged.id ? refusal : "Nobody brings it to its promotion just now: go on, or take it back.");
+    missing.length ? `Missing: ${missing.join(", ")}.` : null, refusal, turning === staged.id ? null : "Nobody brings it to its promotion just now: go on, or take it back.");
   if (turning === staged.id && missing.length === 0) promote(staged.id);
+}
+
+/** Somebody else may have ended it. */
+function endRotation() {
+  const key = ring?.keys.find(({ id }) => id === underway);
+  if (key && key.state !== "staged") note($("rotation-note"), "", `${key.id}: ${words(key)}.`);
+  if (turning === underway) turning = null;
+  underway = null;
 }
 
 let refusal = null; // why the gate was shut when it was tried last
@@ -93,13 +104,13 @@ async function promote(id) {
   if (turning !== id) return;
   refusal = answer.ok ? null : answer.problem;
   if (answer.ok) {
-    turning = null;
+    [turning, settled, underway] = [null, id, null];
     note($("rotation-note"), "good", `${id} seals new cookies from now on.`, "Older cookies stay good, and are sealed anew when they come.", answer.body.warning);
     if (answer.body.operation) follow(answer.body.operation);
     readAudit();
   } else if (answer.status === 409 && !answer.body.may_pass) {
     turning = null;
-    note($("rotation-note"), "bad", `${id} was not promoted.`, answer.problem);
+    refusal = `It was not promoted: ${answer.problem}`;
   }
   readKeys();
 }

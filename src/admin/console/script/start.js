@@ -41,7 +41,7 @@ function forget(why) {
   [operations, followed, plan, explained, ring, storeSaid, away, storeAway, app] = [[], null, null, null, null, null, null, null, ""];
   track.length = 0;
   names.clear();
-  [step, turning, refusal, loadedBy] = [null, null, null, ""];
+  [step, turning, settled, underway, refusal, loadedBy] = [null, null, null, null, null, ""];
   note($("rotation-note"), "");
   plots.clear();
   for (const id of ["progress-nodes", "progress-bar", "earlier-rows", "node-rows", "key-rows", "store-facts", "plots", "audit-rows", "why-answer"]) $(id).replaceChildren();
