@@ -79,7 +79,9 @@ while read -r name server; do
     (
         export SEALJAR_TEST_SERVER=$server
         cargo test --locked --all-features \
-            --test contract --test redis_start --test redis_loss --test redis_broken --test redis_nodes
+            --test contract --test redis_start --test redis_fit --test redis_acl --test redis_tls --test redis_cli \
+            --test redis_loss --test redis_broken --test redis_nodes --test redis_fleet --test redis_sentinel \
+            --test own_file --test own_file_processes
         cargo test --locked --all-features --test redis_rules -- --skip a_primary_that_wakes_up
     ) >"$logs/$name" 2>&1 &
     running+=("$! $name")
