@@ -17,7 +17,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
 /// Longer than anything here takes.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs `sealjar` in a home; `list` is the address of a list on a server.
 pub fn sealjar(home: &Path, list: Option<&str>, arguments: &[&str]) -> std::process::Output {

@@ -19,7 +19,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// Longer than anything here takes; a test that gets there has failed.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The example's executable, built first: `cargo test --test ..` alone does not build examples.
 pub fn executable(name: &str) -> &'static Path {
