@@ -39,8 +39,16 @@ impl Home {
         KeyFolder::new(self.0.path())
     }
 
+    /// As a supervisor would: until it starts. A replica that a failover has moved may be away for a moment.
     async fn app(&self, url: &str) -> Sessions<Visitor> {
-        Sessions::builder(APP).keys(self.0.path()).list(url).start().await.unwrap()
+        let began = Instant::now();
+        loop {
+            match Sessions::builder(APP).keys(self.0.path()).list(url).start().await {
+                Ok(sessions) => return sessions,
+                Err(error) => assert!(began.elapsed() < Duration::from_secs(30), "{error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 }
 

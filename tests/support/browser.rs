@@ -30,11 +30,15 @@ pub struct Driver {
 
 impl Driver {
     pub fn start() -> Self {
-        let mut command = Command::new("chromedriver");
-        let process = Process::start(command.arg("--port=0").stderr(Stdio::null()))
-            .unwrap_or_else(|error| panic!("chromedriver does not start ({error}). {INSTALL}"));
-        let port = process.after("started successfully on port ");
-        Self { url: format!("http://127.0.0.1:{}", port.trim_end_matches('.')), _process: process }
+        // It takes a port that is free for IPv4 and wants the same for IPv6, which something else may have: again, then.
+        let mut tries = (0..5).map(|_| {
+            let mut command = Command::new("chromedriver");
+            let process = Process::start(command.arg("--port=0").stderr(Stdio::null()))
+                .unwrap_or_else(|error| panic!("chromedriver does not start ({error}). {INSTALL}"));
+            let port = process.said("started successfully on port ")?;
+            Some(Self { url: format!("http://127.0.0.1:{}", port.trim_end_matches('.')), _process: process })
+        });
+        tries.find_map(|driver| driver).expect("chromedriver starts")
     }
 
     /// A new browser, with a profile of its own.

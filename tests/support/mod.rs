@@ -80,12 +80,17 @@ impl Process {
 
     /// The rest of the next line that has `text` in it.
     pub fn after(&self, text: &str) -> String {
+        self.said(text).unwrap_or_else(|| panic!("the program never said `{text}`"))
+    }
+
+    /// The same; nothing if the program ends, or takes too long, without such a line.
+    pub fn said(&self, text: &str) -> Option<String> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let line = self.lines.recv_timeout(left).unwrap_or_else(|_| panic!("the program never said `{text}`"));
+            let line = self.lines.recv_timeout(left).ok()?;
             if let Some((_, rest)) = line.split_once(text) {
-                return rest.to_owned();
+                return Some(rest.to_owned());
             }
         }
     }
