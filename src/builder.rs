@@ -410,9 +410,10 @@ async fn start(
 
 /// Whenever the list has changed: fetches and erases keys, opens probes, and says so.
 fn carry_keys(core: &Arc<Core>) {
-    let waiter = core.shared.changed.waiter();
+    let (waiter, store) = (core.shared.changed.waiter(), core.store.describe());
+    let span = tracing::info_span!(parent: None, "carry_keys", store, node = process_name());
     let core = Arc::downgrade(core);
-    watch::after_changes(waiter, move || {
+    watch::after_changes(span, waiter, move || {
         let core = core.upgrade();
         async move {
             let Some(core) = core else { return false };

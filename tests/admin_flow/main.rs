@@ -11,6 +11,7 @@ mod support_sessions;
 mod stage;
 
 mod keys;
+mod log;
 mod requests;
 mod revocations;
 
