@@ -84,7 +84,8 @@ impl<T: Payload> Builder<T> {
     ///
     /// For one host. Back it up: without its keys every session ends, without its list everybody has to
     /// log in again. With a [`Builder::list`] on a server behind it, the folder holds the node's
-    /// [own file](Builder::own_file) instead (`node.db`).
+    /// [own file](Builder::own_file) instead (`node.db`), and the keys are those of the list: they come with the
+    /// [ring secret](Builder::ring_secret), or are copied here, and are made only where the list is made too.
     pub fn home(mut self, folder: impl AsRef<Path>) -> Self {
         let folder = folder.as_ref();
         self.keys = folder.join("keys");
@@ -285,6 +286,11 @@ impl<T: Payload> Builder<T> {
         };
         let list_key = list_key(&folder, place.as_ref(), self.ring_secret.as_ref(), &config, &self.clock).await?;
         if self.home.is_some() && list_key.is_none() {
+            if let Some(place) = place.as_ref().filter(|_| first_start)
+                && !folder.has_list_key()?
+            {
+                place.must_be_free(config.app(), !secure, &self.clock).await?;
+            }
             folder.init(self.clock.now().seconds())?;
         }
         let list_key = Arc::new(list_key.map_or_else(|| folder.list_key(), Ok)?);

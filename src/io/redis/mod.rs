@@ -158,6 +158,18 @@ impl RedisStore {
         store.within("asking for the revocation list", store.0.make(making, false)).await
     }
 
+    /// Refuses whoever has no list key and is about to make one that this list could not be used under. `create` says
+    /// whether a list that is not there may be made.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] when there is a list, when there is none and none may be made, or the server cannot be asked.
+    pub async fn must_be_free(address: RedisAddress, app: &str, create: bool, clock: &Clock) -> Result<(), Error> {
+        let nobodys = ListKey::from_bytes(Secret::new([0; 32]));
+        let store = Self(Arc::new(Shared::of(address, &Options { app, list_key: &nobodys, clock: clock.clone() })));
+        store.within("asking for the revocation list", store.0.must_be_free(create)).await
+    }
+
     /// The wrapped list key that nodes with a ring secret begin with. Nothing else of the list can be understood
     /// without it, so it is read as it lies there; being wrapped, it proves itself.
     ///
