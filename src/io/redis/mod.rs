@@ -32,6 +32,7 @@ mod members;
 mod names;
 mod nodes;
 mod once;
+mod pieces;
 mod scripts;
 mod seen;
 mod sentinel;
