@@ -1,13 +1,12 @@
 //! Keys reach the nodes through the list: wrapped, opened, acknowledged, erased. Over a real server.
 #![cfg(feature = "redis")]
 
-mod captured;
 mod redis_support;
 mod support_sessions;
 
 use std::time::Duration;
 
-use captured::{Captured, is_alone};
+use redis_support::captured::{Captured, is_alone};
 use redis_support::{APP, Server};
 use sealjar::id::KeyId;
 use sealjar::io::folder::KeyFolder;

@@ -84,7 +84,7 @@ fn half_a_line_is_cut_off_and_told() {
 fn an_end_that_nobody_here_wrote_is_kept_and_the_error_says_what_to_do() {
     let home = tempfile::tempdir().unwrap();
     let trail = trail(&home, 2);
-    OpenOptions::new().append(true).open(trail.path()).unwrap().write_all(&[b'x'; 200_000]).unwrap();
+    OpenOptions::new().append(true).open(trail.path()).unwrap().write_all(&vec![b'x'; 200_000]).unwrap();
     let error = trail.write(&Entry::new(Event::Read, "list"), NOW).unwrap_err().to_string();
     assert!(
         error.contains("no line feed in its last 65536 bytes") && error.contains("Put its own end back"),

@@ -6,8 +6,8 @@ use sealjar::backchannel::Refusal;
 use serde_json::json;
 
 use crate::app::{App, List};
-use crate::captured::{Captured, is_alone};
 use crate::mint::{Key, claims_with};
+use crate::redis_support::captured::{Captured, is_alone};
 
 fn read(path: &str) -> String {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);

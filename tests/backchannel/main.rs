@@ -1,8 +1,6 @@
 //! OpenID Connect Back-Channel Logout against a running app: real HTTP, real lists, tokens from another library.
 #![cfg(all(feature = "backchannel", feature = "redis", feature = "sqlite"))]
 
-#[path = "../captured/mod.rs"]
-mod captured;
 #[path = "../redis_support/mod.rs"]
 mod redis_support;
 #[path = "../support/mod.rs"]

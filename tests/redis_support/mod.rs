@@ -8,6 +8,8 @@
 #[allow(clippy::duplicate_mod, reason = "each helper brings it along")]
 #[path = "../canaries/mod.rs"]
 pub mod canaries;
+#[path = "../captured/mod.rs"]
+pub mod captured;
 pub mod sentinel;
 
 use std::collections::BTreeSet;
@@ -15,9 +17,10 @@ use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
+use captured::Captured;
 use sealjar::Error;
 use sealjar::io::redis::{Made, Making, Options, RedisAddress, RedisStore, Role, Rule};
 use sealjar::key::ListKey;
@@ -292,25 +295,9 @@ pub fn rule(role: Role, app: &str) -> String {
 
 /// Collects what this thread logs, as long as the first value lives.
 pub fn logged() -> (tracing::subscriber::DefaultGuard, impl Fn() -> String) {
-    let lines = Arc::new(Mutex::new(Vec::new()));
-    let (written, read) = (lines.clone(), lines);
-    let writer = move || Lines(written.clone());
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(writer).finish();
-    let all = move || String::from_utf8(read.lock().unwrap().clone()).unwrap();
-    (tracing::subscriber::set_default(subscriber), all)
-}
-
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
+    let captured = Captured::default();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(captured.clone()).finish();
+    (tracing::subscriber::set_default(subscriber), move || captured.text())
 }
 
 pub fn list_key(byte: u8) -> ListKey {
