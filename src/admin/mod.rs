@@ -67,7 +67,7 @@ pub mod rows;
 pub mod schemas;
 pub mod scope;
 pub mod service;
-pub mod span;
+mod span;
 pub mod table;
 pub mod token;
 pub mod tokens;

@@ -11,7 +11,7 @@ use sealjar::io::follow::process_name;
 use serde_json::Value;
 
 use crate::admin_support::{self, Endpoint, PATIENCE, json, token};
-use crate::redis_support::Server;
+use crate::redis_support::{self, Server};
 use crate::support_sessions::Visitor;
 
 const NODE: &str = "SEALJAR_TEST_NODE";
@@ -53,7 +53,7 @@ impl Node {
     }
 
     pub fn signal(&self, name: &str) {
-        assert!(Command::new("kill").args([&format!("-{name}"), &self.0.id().to_string()]).status().unwrap().success());
+        redis_support::signal(self.0.id(), name);
     }
 
     pub fn name(&self) -> String {

@@ -177,8 +177,7 @@ impl Server {
 
     /// Sends a signal to the process: `STOP`, `CONT`.
     pub fn signal(&self, name: &str) {
-        let pid = self.child.lock().unwrap().as_ref().unwrap().id().to_string();
-        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
+        signal(self.child.lock().unwrap().as_ref().unwrap().id(), name);
     }
 
     pub fn port(&self) -> u16 {
@@ -291,6 +290,21 @@ pub fn node_url(port: u16) -> String {
 /// What the server's owner types in for a user.
 pub fn rule(role: Role, app: &str) -> String {
     Rule { role, app, database: 0 }.to_string().replace("<password>", PASSWORD)
+}
+
+/// Sends a signal to a process. One that is to stop stands still when this returns: a single thread of it takes the
+/// signal, and until that has its turn the others go on.
+pub fn signal(pid: u32, name: &str) {
+    assert!(Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status().unwrap().success());
+    while name == "STOP" && !stands_still(pid) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn stands_still(pid: u32) -> bool {
+    let is_stopped = |stat: String| stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with(['T', 'Z']));
+    let mut threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    threads.all(|thread| std::fs::read_to_string(thread.path().join("stat")).is_ok_and(is_stopped))
 }
 
 /// Collects what this thread logs, as long as the first value lives.
