@@ -3,11 +3,14 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use tracing::Instrument as _;
+
 use crate::config::{Config, KEEP};
 use crate::core::Core;
 use crate::error::Error;
 use crate::id::KeyId;
 use crate::io::folder::KeyFolder;
+use crate::io::follow::process_name;
 use crate::io::watch;
 use crate::operator::{KeyStepError, Operator};
 use crate::revocation::Freshness;
@@ -55,7 +58,9 @@ pub fn check(config: &Config, folder: &KeyFolder, one_host: bool, has_ring_secre
 /// Outside a tokio runtime.
 pub fn start(core: &Arc<Core>, operator: Operator, period: Duration) {
     let automatic = Arc::new(Automatic { core: Arc::downgrade(core), operator, period, told: Mutex::default() });
-    watch::again(move || {
+    let store = core.store.describe();
+    let span = tracing::info_span!(parent: None, "rotate_every", store, node = process_name());
+    watch::again(span, move || {
         let automatic = automatic.clone();
         async move { automatic.look().await }
     });
@@ -97,8 +102,12 @@ impl Automatic {
             if matches!(step, Due::Retire(_) | Due::Destroy(_)) && !self.is_time_to_tidy(look.boot) {
                 continue;
             }
-            let done = self.operator.take(step, &look.births, self.period).await;
-            pause = pause.max(self.tell(step, done.map(|done| done.and_then(|done| done.key)), look.boot, look.lease));
+            let span = tracing::info_span!("key_step", step = name(step));
+            let taken = async {
+                let done = self.operator.take(step, &look.births, self.period).await;
+                self.tell(step, done.map(|done| done.and_then(|done| done.key)), look.boot, look.lease)
+            };
+            pause = pause.max(taken.instrument(span).await);
         }
         Some(pause)
     }
@@ -153,6 +162,16 @@ impl Automatic {
                 told.pause
             }
         }
+    }
+}
+
+/// As the log says it.
+const fn name(step: Due) -> &'static str {
+    match step {
+        Due::Stage => "stage",
+        Due::Promote(_) => "promote",
+        Due::Retire(_) => "retire",
+        Due::Destroy(_) => "destroy",
     }
 }
 

@@ -1,8 +1,8 @@
 //! What all sessions of one configuration share, and the few calls that reach the store.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -24,6 +24,7 @@ use crate::revocation::{
 };
 use crate::ring::{KeyRing, RingKey};
 use crate::seal::Opened;
+use crate::sealing::{Said, Sealing};
 use crate::time::{Clock, Day, Now, Position};
 use crate::verdict::Verdict;
 
@@ -50,6 +51,7 @@ pub struct Shared {
     /// Rings when the list may have changed.
     pub(crate) changed: Wake,
     never_lapses: NeverLapses,
+    sealing: Mutex<Sealing>,
 }
 
 /// A node whose routes go on for ever may do so only when everybody who waits for nodes knows it.
@@ -284,7 +286,25 @@ impl Core {
 
     /// Puts a new ring in place when the keys at hand, the rotation list or the time want one.
     pub(crate) fn refresh_ring(&self, keys: Option<Vec<Arc<RingKey>>>) {
-        refresh(&self.ring, keys, &self.replica.view(), &self.config, self.now());
+        let now = self.now();
+        refresh(&self.ring, keys, &self.replica.view(), &self.config, now);
+        self.tell_what_seals(now);
+    }
+
+    fn tell_what_seals(&self, now: Now) {
+        let sealing = self.ring.load().sealing().map(RingKey::id);
+        let said = self.shared.sealing.lock().unwrap_or_else(PoisonError::into_inner).see(sealing, now.boot);
+        match said {
+            Some(Said::Another(key)) => tracing::info!(%key, "sessions are sealed under another key from now on"),
+            Some(Said::Waits) => {
+                let waits_for = self.keys.where_from();
+                tracing::info!(waits_for, "no key may seal yet: logins and new sessions fail until one has come");
+            }
+            Some(Said::Missing) => {
+                tracing::error!("no key may seal: logins and new sessions fail until there is one (sealjar keys new)");
+            }
+            None => {}
+        }
     }
 }
 
@@ -295,15 +315,6 @@ fn refresh(ring: &ArcSwap<KeyRing>, keys: Option<Vec<Arc<RingKey>>>, view: &View
     let new = KeyRing::assemble(keys, view.list.rotation().clone(), now.seconds(), config.propagation());
     let sealing = |ring: &KeyRing| ring.sealing().map(RingKey::id);
     if changed || sealing(&old) != sealing(&new) {
-        match (sealing(&old), sealing(&new)) {
-            (from, Some(to)) if from != Some(to) => {
-                tracing::info!(key = %to, "sessions are sealed under another key from now on");
-            }
-            (_, None) => {
-                tracing::error!("no key may seal: logins and new sessions fail until there is one (sealjar keys new)");
-            }
-            _ => {}
-        }
         ring.store(Arc::new(new));
     }
 }

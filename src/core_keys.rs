@@ -67,6 +67,15 @@ impl Keys {
         self.state().at_hand()
     }
 
+    /// Whence a node that has none gets its keys.
+    pub(crate) const fn where_from(&self) -> &'static str {
+        if self.ring_secret.is_some() {
+            "keys that come through the list, wrapped under the ring secret"
+        } else {
+            "a key in the key folder that the list lets seal"
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

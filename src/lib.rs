@@ -112,6 +112,7 @@ pub mod revocation;
 pub mod ring;
 pub mod rotation;
 pub mod seal;
+mod sealing;
 pub mod secret;
 mod session;
 mod sessions;

@@ -115,6 +115,32 @@ fn links_between_documents_lead_somewhere() {
 }
 
 #[test]
+fn every_span_has_its_row_with_its_fields() {
+    let (page, code) = (read("docs/monitoring/README.md"), rust("src"));
+    let mut spans = BTreeSet::new();
+    for made in code.split("info_span!(").skip(1) {
+        let mut depth = 1;
+        let end = made.find(|c| {
+            depth += i32::from(c == '(') - i32::from(c == ')');
+            depth == 0
+        });
+        let parts = made[..end.unwrap()].split(", ").filter(|part| !part.starts_with("parent:"));
+        let mut names = parts.map(|part| part.split(" = ").next().unwrap().trim_matches(['"', '%', '?']));
+        let (span, fields) = (names.next().unwrap(), names.map(|name| format!("`{name}`")).collect::<Vec<_>>());
+        let fields = if fields.is_empty() { "-".to_owned() } else { fields.join(", ") };
+        spans.insert(format!("| `{span}` | {fields} |"));
+    }
+    assert!(spans.len() > 10, "{spans:?}");
+    let (_, table) = page.split_once("| span | fields | covers |").unwrap();
+    let rows: BTreeSet<_> = table
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .map(|line| line.splitn(4, '|').take(3).collect::<Vec<_>>().join("|") + "|")
+        .collect();
+    assert_eq!(rows, spans, "docs/monitoring/README.md lists the spans");
+}
+
+#[test]
 fn the_readme_shows_every_verdict_by_its_code() {
     let readme = read("README.md");
     for verdict in Verdict::ALL {

@@ -6,6 +6,7 @@ mod support_sessions;
 
 use std::time::Duration;
 
+use redis_support::captured::{Captured, is_alone};
 use redis_support::{APP, Server};
 use sealjar::id::KeyId;
 use sealjar::io::folder::KeyFolder;
@@ -120,6 +121,26 @@ async fn a_node_with_an_empty_folder_gets_all_from_the_list_and_a_staged_key_tra
         until("its file is erased", async || (!file.exists()).then_some(())).await;
         assert_eq!(browser.open(&host.sessions).await.verdict(), Verdict::RetiredKey);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_whose_keys_are_on_their_way_does_not_cry_for_help() {
+    if !is_alone("a_node_whose_keys_are_on_their_way_does_not_cry_for_help") {
+        return;
+    }
+    let server = Server::start();
+    let first = Host::fresh(&server, Some(ring_secret(1))).await;
+    let (key, list_key) = (first.sealing().unwrap(), first.folder().list_key().unwrap());
+    publish(&server.open_under(&list_key).await, key, KeyRecord::new(KeyState::Active, 1)).await;
+    let captured = Captured::default();
+    tracing::subscriber::set_global_default(captured.log()).unwrap();
+    let second = Host::fresh(&server, Some(ring_secret(1))).await;
+    assert_eq!(second.sealing(), Some(key));
+    let log = captured.text();
+    let at = |what: &str| log.lines().position(|line| line.contains(what)).unwrap_or_else(|| panic!("{what}: {log}"));
+    let waits = at("no key may seal yet");
+    assert!(log.lines().nth(waits).unwrap().contains("wrapped under the ring secret"), "it says what it waits for");
+    assert!(waits < at("loaded a key that came through the list") && !log.contains("ERROR"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

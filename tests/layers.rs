@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// From the bottom to the top. Layers are for people; the order within them counts as well.
 const ORDER: &[(&str, &[&str])] = &[
     ("leaves", &["words", "secret", "id", "time", "error", "random", "trouble", "quota"]),
-    ("values", &["verdict", "claims", "wire", "aead", "mac", "key", "wrap", "rotation", "ring", "cookie"]),
+    ("values", &["verdict", "claims", "wire", "aead", "mac", "key", "wrap", "rotation", "ring", "sealing", "cookie"]),
     ("policy", &["payload", "seal", "revocation", "config", "doctor", "logout_token"]),
     ("io", &["io"]),
     (

@@ -46,8 +46,7 @@ struct Process(Child);
 
 impl Process {
     fn signal(&self, name: &str) {
-        let pid = self.0.id().to_string();
-        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
+        redis_support::signal(self.0.id(), name);
     }
 
     /// As the node says it.

@@ -9,9 +9,13 @@ use std::time::{Duration, Instant};
 
 use redis_support::{APP, NEW, PASSWORD, Server, address, list_key, options};
 use sealjar::id::ShortId;
+use sealjar::io::folder::KeyFolder;
 use sealjar::io::redis::{Made, Making, Options, RedisStore};
+use sealjar::key::{ListKey, RingSecret};
 use sealjar::revocation::{Record, Revocation, RevocationStore as _};
+use sealjar::secret::Secret;
 use sealjar::time::{Clock, Day, ManualClock, Seconds, minutes};
+use sealjar::{Builder, Sessions};
 
 /// The error of opening, which says its sentence without any password.
 async fn refusal(url: &str) -> String {
@@ -79,6 +83,34 @@ async fn another_list_key_is_refused() {
     says(&other, &["made under another list key", "the same file `list.key`"]);
     let other = RedisStore::make(address(&server.url()), &options(&list_key(8)), NEW).await.unwrap_err().to_string();
     says(&other, &["made under another list key"]);
+}
+
+/// A list key of its own would be one that this list cannot be used under, and stand in the way of the right one.
+#[tokio::test]
+async fn a_home_without_the_lists_key_makes_none_of_its_own() {
+    let (server, dir) = (Server::start(), tempfile::tempdir().unwrap());
+    let home = dir.path().join("home");
+    let keys = KeyFolder::new(home.join("keys"));
+    let start = async |builder: Builder<u32>| builder.home(&home).list(server.url()).start().await;
+    let plain = || Sessions::builder(APP);
+    let said = start(plain()).await.unwrap_err().to_string();
+    says(&said, &["there is no revocation list", "sealjar store init"]);
+    assert!(!home.exists(), "the list is made elsewhere, under a list key that is not here yet");
+
+    let list_key = ListKey::generate().unwrap();
+    RedisStore::make(address(&server.admin_url()), &options(&list_key), NEW).await.unwrap();
+    // 32 bytes that look random.
+    let secret = || std::array::from_fn(|i| u8::try_from(i).unwrap().wrapping_mul(37));
+    let secret = || RingSecret::dangerous_from_bytes(Secret::new(secret()));
+    for builder in [plain(), plain().localhost(), plain().ring_secret(secret())] {
+        let said = start(builder).await.unwrap_err().to_string();
+        says(&said, &["made under a list key that is not here", "the same file `list.key`"]);
+        assert!(!home.exists(), "nothing is left behind");
+    }
+    // The right one has nothing in its way.
+    keys.keep_list_key(&list_key).unwrap();
+    let sessions = start(plain()).await.unwrap();
+    assert!(sessions.key_ring().sealing().is_some());
 }
 
 #[tokio::test]

@@ -1,49 +1,25 @@
 //! Nothing secret is printed: not by `Debug`, not in a log, not in an error.
 
+mod captured;
 mod support_sessions;
 
 use std::fmt::Write as _;
-use std::io::Write;
-use std::sync::{Arc, Mutex};
 
+use captured::Captured;
 use sealjar::key::{Key, ListKey};
 use sealjar::secret::Secret;
 use sealjar::time::Seconds;
 use sealjar::{Login, Verdict};
 use support_sessions::{Browser, Home};
-use tracing_subscriber::fmt::MakeWriter;
 
 const SUBJECT: &str = "canary-subject-7f31";
 const TENANT: &str = "canary-tenant-90aa";
 const PAYLOAD: &str = "canary-payload-11c0";
 
-#[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Captured {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Captured {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
 #[tokio::test]
 async fn nothing_secret_is_printed() {
     let captured = Captured::default();
-    let log = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(captured.clone());
-    let _guard = tracing::subscriber::set_default(log.finish());
+    let _guard = tracing::subscriber::set_default(captured.log());
     let home = Home::new();
     let sessions = home.start().await;
     let mut said = String::new();
@@ -85,7 +61,7 @@ async fn nothing_secret_is_printed() {
     write!(said, "{secret:?} {key:?} {:?}", ListKey::from_bytes(Secret::new([0x5e; 32]))).unwrap();
     canaries.extend(["94, 94".to_owned(), "5e5e5e".to_owned(), "Xl5eXl".to_owned()]);
 
-    let log = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+    let log = captured.text();
     assert!(log.contains("revoked_subject") && log.contains("dropped without a reply"), "the log was captured: {log}");
     for canary in &canaries {
         assert!(!log.contains(canary), "{canary} in the log");

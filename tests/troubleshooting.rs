@@ -11,7 +11,7 @@ use sealjar::trouble::Trouble;
 /// in them.
 const SOURCES: [&str; 22] = [
     "automatic.rs",
-    "builder.rs",
+    "builder",
     "config.rs",
     "cookie/rules.rs",
     "key",

@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tracing::Span;
 
 use crate::error::Error;
 use crate::io::stream::{Lines, Writer, lines};
@@ -81,12 +82,13 @@ impl Events {
         }
         listeners.writers.push((whose, writer));
         if !std::mem::replace(&mut listeners.guarded, true) {
-            task::start(self.clone().guard(tokens.clone(), operator.clone()));
+            task::start(span("tokens"), self.clone().guard(tokens.clone(), operator.clone()));
         }
         if !std::mem::replace(&mut listeners.running, true) {
             let (operator, operations, events) = (operator.clone(), operations.clone(), self.clone());
             let (away, looked, nodes, known) = (false, None, Value::Null, HashMap::new());
-            task::start(Watch { operator, operations, events, away, looked, nodes, known }.run());
+            let watch = Watch { operator, operations, events, away, looked, nodes, known };
+            task::start(span("changes"), watch.run());
         }
         Some(reader)
     }
@@ -145,6 +147,11 @@ impl Events {
     fn held(&self) -> MutexGuard<'_, Listeners> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Of a task that looks at `what` for everybody who listens: it outlives the request that began it.
+fn span(what: &'static str) -> Span {
+    tracing::info_span!(parent: None, "admin_events", what)
 }
 
 fn event(name: &str, data: &Value) -> String {

@@ -23,6 +23,7 @@ use super::guard::Need;
 use super::incoming::{Incoming, PATIENCE, incoming};
 use super::problem::{Kind, Problem};
 use super::service::Service;
+use super::span::Traced;
 
 const ACTION: &str = "backchannel_logout";
 const PATH: &str = "/backchannel-logout";
@@ -33,10 +34,11 @@ const RETRY: Duration = Duration::from_secs(5);
 pub fn route(service: Arc<Service>, receiver: Receiver) -> BoxedFilter<(Response,)> {
     let is_here =
         |path: Peek| async move { if path.as_str() == &PATH[1..] { Ok(()) } else { Err(warp::reject::not_found()) } };
-    let serve = move |incoming, body| {
+    let serve = move |incoming: Incoming, body| {
         let (service, receiver) = (service.clone(), receiver.clone());
         async move {
-            let mut response = service.log_out(receiver, incoming, body).await;
+            let traced = Traced::begin(&incoming.method, PATH);
+            let mut response = traced.clone().answer(service.log_out(receiver, incoming, body, &traced)).await;
             guard(response.headers_mut());
             response
         }
@@ -51,8 +53,9 @@ impl Service {
         receiver: Receiver,
         incoming: Incoming,
         body: impl Stream<Item = Result<impl Buf, warp::Error>>,
+        traced: &Traced,
     ) -> Response {
-        let who = match self.admit(ACTION, Need::Nothing, &incoming).await {
+        let who = match self.admit(ACTION, Need::Nothing, &incoming, traced).await {
             Err(problem) => return refusal(&problem),
             Ok(_) if incoming.method != warp::http::Method::POST => {
                 let detail = "This is there for POST";

@@ -67,6 +67,7 @@ pub mod rows;
 pub mod schemas;
 pub mod scope;
 pub mod service;
+mod span;
 pub mod table;
 pub mod token;
 pub mod tokens;

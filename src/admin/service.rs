@@ -26,6 +26,7 @@ use super::once::{self, Once, Turnover, Turns};
 use super::operations::Operations;
 use super::problem::{Kind, Problem};
 use super::route::{Change, Found, Route};
+use super::span::{NO_ROUTE, Traced};
 use super::tokens::TokenFile;
 use super::trail::Trail;
 use super::written::Written;
@@ -103,10 +104,15 @@ impl Service {
         incoming: Incoming,
         body: impl Stream<Item = Result<impl Buf, warp::Error>>,
     ) -> Response {
-        match self.answer(found, &incoming, body).await {
-            Ok(answer) => response(answer, &incoming.prefix),
-            Err(problem) => refusal(&problem),
-        }
+        let route = if let Found::Route(route, _) = &found { route.path } else { NO_ROUTE };
+        let traced = Traced::begin(&incoming.method, route);
+        let answered = async {
+            match self.answer(found, &incoming, body, &traced).await {
+                Ok(answer) => response(answer, &incoming.prefix),
+                Err(problem) => refusal(&problem),
+            }
+        };
+        traced.clone().answer(answered).await
     }
 
     async fn answer(
@@ -114,17 +120,18 @@ impl Service {
         found: Found,
         incoming: &Incoming,
         body: impl Stream<Item = Result<impl Buf, warp::Error>>,
+        traced: &Traced,
     ) -> Result<Answer, Problem> {
         let (route, id) = match found {
             Found::Route(route, id) => (route, id),
             Found::OtherMethods(allow) => {
-                self.admit("other", Need::Nothing, incoming).await?;
+                self.admit("other", Need::Nothing, incoming, traced).await?;
                 let detail = format!("This is there for {allow}");
                 return Err(Problem::new(Kind::MethodNotAllowed, detail).allowing(allow));
             }
             Found::Nothing => return Err(Problem::new(Kind::NotFound, "/openapi.json lists what is here")),
         };
-        let who = self.admit(route.id, route.need, incoming).await?;
+        let who = self.admit(route.id, route.need, incoming, traced).await?;
         let judged = self.judge(route, id, incoming, body, who.clone()).await;
         match judged {
             Ok((_, Step::Answered { answer, about })) => {
@@ -145,7 +152,13 @@ impl Service {
     }
 
     /// The guard. Whoever brings a wrong token too often is told to wait.
-    pub(super) async fn admit(&self, action: &'static str, need: Need, incoming: &Incoming) -> Result<Who, Problem> {
+    pub(super) async fn admit(
+        &self,
+        action: &'static str,
+        need: Need,
+        incoming: &Incoming,
+        traced: &Traced,
+    ) -> Result<Who, Problem> {
         let book = match need {
             Need::Nothing => Arc::default(),
             Need::OneOf(_) => {
@@ -160,9 +173,12 @@ impl Service {
         };
         let now = self.clock.now();
         let (refusal, token) = match decide(&self.site, &incoming.asked(), need, &book, now.seconds()) {
-            Ok(token) => return Ok(Who::of(token, incoming.peer)),
-            Err(refused) => refused,
+            Ok(token) => (None, token),
+            Err((refusal, token)) => (Some(refusal), token),
         };
+        let who = Who::of(token, incoming.peer);
+        traced.note(&who);
+        let Some(refusal) = refusal else { return Ok(who) };
         let source = Source::of(incoming.peer);
         let problem = match refusal {
             Refusal::WrongToken => {
@@ -174,7 +190,7 @@ impl Service {
             other => other,
         };
         let problem = Problem::from(problem);
-        self.refused(action, Who::of(token, incoming.peer), &problem).await;
+        self.refused(action, who, &problem).await;
         Err(problem)
     }
 

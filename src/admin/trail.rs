@@ -1,5 +1,6 @@
 //! The audit's two files, `audit.jsonl` and `audit.head`: appended to by every process that acts.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -115,10 +116,14 @@ impl Trail {
     }
 
     fn cannot(&self, what: &str, error: &std::io::Error) -> Error {
-        Error::config(
-            format!("the audit {} cannot be {what} ({error})", self.path().display()),
-            "Let the user that runs this program write to that folder, and see that its disk has room",
-        )
+        let fix = match error.kind() {
+            ErrorKind::InvalidData => {
+                "Look what was put into that file. Put its own end back, or move it and audit.head to another folder together; \
+                 then another one is begun"
+            }
+            _ => "Let the user that runs this program write to that folder, and see that its disk has room",
+        };
+        Error::config(format!("the audit {} cannot be {what} ({error})", self.path().display()), fix)
     }
 }
 

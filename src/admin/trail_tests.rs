@@ -81,6 +81,19 @@ fn half_a_line_is_cut_off_and_told() {
 }
 
 #[test]
+fn an_end_that_nobody_here_wrote_is_kept_and_the_error_says_what_to_do() {
+    let home = tempfile::tempdir().unwrap();
+    let trail = trail(&home, 2);
+    OpenOptions::new().append(true).open(trail.path()).unwrap().write_all(&vec![b'x'; 200_000]).unwrap();
+    let error = trail.write(&Entry::new(Event::Read, "list"), NOW).unwrap_err().to_string();
+    assert!(
+        error.contains("no line feed in its last 65536 bytes") && error.contains("Put its own end back"),
+        "{error}"
+    );
+    assert_eq!(fs::metadata(trail.path()).unwrap().len() / 100_000, 2, "nothing was cut off");
+}
+
+#[test]
 fn a_last_line_that_is_junk_does_not_stop_the_audit_and_stays_a_finding() {
     let home = tempfile::tempdir().unwrap();
     let trail = trail(&home, 2);

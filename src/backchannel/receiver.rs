@@ -5,6 +5,8 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::Instrument as _;
+
 use crate::error::Error;
 use crate::id::{Tag, TagKind};
 use crate::io::jwks::{Jwks, NoKeys};
@@ -84,7 +86,8 @@ impl Receiver {
     ///
     /// Outside a tokio runtime.
     pub async fn receive(&self, token: &[u8]) -> Result<Receipt, Failure> {
-        self.act(self.judge(token).await?).await
+        let received = async { self.act(self.judge(token).await?).await };
+        received.instrument(tracing::info_span!("backchannel_logout")).await
     }
 
     /// Verifies a token: what it wants, of which nothing is done yet.

@@ -224,7 +224,8 @@ impl KeyFolder {
         self.lock().map(drop)
     }
 
-    fn has_list_key(&self) -> Result<bool, Error> {
+    /// Whether the list key is there; or nobody can tell.
+    pub(crate) fn has_list_key(&self) -> Result<bool, Error> {
         self.path.join(LIST_KEY).try_exists().map_err(|e| self.cannot("read", &e))
     }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
+use tracing::Instrument as _;
 
 use crate::error::Error;
 use crate::revocation::node::MARGIN;
@@ -160,8 +161,10 @@ impl Follow {
         let recalled = position > Position(0) || !remembered.is_empty();
         replica.fill(remembered, position);
         replica.enforce_unplaced(&follower.unplaced());
+        // No child of whatever span the app starts in: it goes on when that has long been over.
+        let span = tracing::info_span!(parent: None, "follow", store = describe, node = process_name());
         let runner = Runner { recalled, follower, store, replica, clock, profiles, report, on_beat, failing: None };
-        Self { asks, task: tokio::spawn(runner.run(inbox)).abort_handle(), describe }
+        Self { asks, task: tokio::spawn(runner.run(inbox).instrument(span)).abort_handle(), describe }
     }
 
     /// Waits for a beat that begins after this call. With `stamp` it takes a position, which is answered.

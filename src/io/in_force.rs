@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tracing::Instrument as _;
+
 use crate::error::Error;
 use crate::revocation::{Durability, Progress, Receipt, Record, RevocationStore, Stand};
 use crate::time::Clock;
@@ -51,6 +53,18 @@ pub async fn wait(
     clock: &Clock,
     receipt: &Receipt,
     wish: Wish,
+    on_progress: impl FnMut(&Progress, Duration) + Send,
+) -> Result<Reached, Error> {
+    let (durability, position, life) = (wish.durability.name(), receipt.position.0, receipt.incarnation);
+    let span = tracing::info_span!("wait", durability, position, %life);
+    reach(store, clock, receipt, wish, on_progress).instrument(span).await
+}
+
+async fn reach(
+    store: &dyn RevocationStore,
+    clock: &Clock,
+    receipt: &Receipt,
+    wish: Wish,
     mut on_progress: impl FnMut(&Progress, Duration) + Send,
 ) -> Result<Reached, Error> {
     let began = clock.now().boot;
@@ -84,6 +98,7 @@ pub async fn wait(
         };
         answered = took;
         if told.replace(progress.confirmed.len()) != Some(progress.confirmed.len()) {
+            tracing::debug!(%progress, "has come further");
             on_progress(&progress, took);
         }
         if progress.is_in_force() || took >= wish.patience {

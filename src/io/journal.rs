@@ -3,7 +3,7 @@
 //! What a line is, others decide: they are told how the file ends and give back what follows.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Result, Seek as _, SeekFrom, Write as _};
+use std::io::{BufRead as _, BufReader, Error, ErrorKind, Read as _, Result, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::private::{self, belong_to_owner_of, folder_of};
@@ -61,12 +61,15 @@ impl Journal {
     /// # Errors
     ///
     /// Those of the system: then nothing of the lines counts, and the next call cuts off what is there.
+    /// [`ErrorKind::InvalidData`] when the file ends with more than a line can have: that is nothing which was begun
+    /// here and not finished, so it is not cut off, and nothing is written.
     pub fn append<T>(&self, next: impl FnOnce(End) -> (Addition, T)) -> Result<T> {
         let _turn = private::lock(&self.path)?;
         let mut file = private::private(OpenOptions::new().read(true).append(true).create(true)).open(&self.path)?;
         belong_to_owner_of(folder_of(&self.path), &file)?;
         let (last, whole) = last_line(&mut file)?;
         let length = file.metadata()?.len();
+        must_be_ours(length - whole)?;
         let (Addition { lines, head }, answer) =
             next(End { last, torn: length - whole, head: private::read(&self.head, HEAD)? });
         if length > whole {
@@ -177,7 +180,17 @@ struct Stand {
     head: Option<String>,
 }
 
-/// The last whole line, and how many bytes the file has up to its end.
+/// What stands behind the last whole line is cut off only if it can be the beginning of one.
+fn must_be_ours(torn: u64) -> Result<()> {
+    if torn <= LONGEST {
+        return Ok(());
+    }
+    let why =
+        format!("there is no line feed in its last {LONGEST} bytes: nothing here wrote that, and it is not cut off");
+    Err(Error::new(ErrorKind::InvalidData, why))
+}
+
+/// The last whole line, none if it begins further back than two of them may, and how many bytes the file has up to its end.
 fn last_line(file: &mut File) -> Result<(Option<String>, u64)> {
     let length = file.seek(SeekFrom::End(0))?;
     // Two lines at most: one that is torn, and the one before it.

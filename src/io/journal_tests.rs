@@ -121,3 +121,21 @@ fn a_line_that_is_too_long_is_read_in_pieces() {
         assert!(lines.iter().all(|line| line.len() <= longest));
     }
 }
+
+/// Somebody else's file, or ours with something behind it that nobody here has begun.
+#[test]
+fn what_cannot_be_half_a_line_is_never_cut_off() {
+    let home = tempfile::tempdir().unwrap();
+    let journal = journal(&home);
+    let longest = usize::try_from(LONGEST).unwrap();
+    for foreign in ["x".repeat(longest + 1), "x".repeat(3 * longest), format!("one\n{}", "x".repeat(2 * longest))] {
+        fs::write(journal.path(), &foreign).unwrap();
+        let refused = journal.append::<()>(|_| panic!("nothing follows on that")).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::InvalidData);
+        assert!(refused.to_string().contains("no line feed in its last 65536 bytes"), "{refused}");
+        assert_eq!(fs::read_to_string(journal.path()).unwrap(), foreign, "it is as it was");
+    }
+    fs::write(journal.path(), format!("one\n{}", "x".repeat(longest))).unwrap();
+    add(&journal, "two\n");
+    assert_eq!(forwards(&journal), ["one", "two"], "that may have been half a line");
+}

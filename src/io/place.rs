@@ -205,6 +205,21 @@ impl ListPlace {
         })
     }
 
+    /// Refuses whoever is about to make a list key that a list on a server could not be used under: the file would stand in
+    /// the way of the right one. `create` is as in [`Opening`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] when there is a list, when there is none and none may be made, or the server cannot be asked.
+    #[cfg_attr(not(feature = "redis"), allow(clippy::unused_async, unused_variables, reason = "only a server has it"))]
+    pub async fn must_be_free(&self, app: &str, create: bool, clock: &Clock) -> Result<(), Error> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            #[cfg(feature = "redis")]
+            Self::Redis(address) => RedisStore::must_be_free(address.clone(), app, create, clock).await,
+        }
+    }
+
     /// Whether it is on a server, and not in a file of this host.
     #[must_use]
     pub const fn is_on_a_server(&self) -> bool {

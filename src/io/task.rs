@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
+use tracing::{Instrument as _, Span};
 
 use crate::error::Error;
 
-/// Runs what blocks on the disk on a thread where that does no harm.
+/// Runs what blocks on the disk on a thread where that does no harm, in the span of whoever asked for it.
 ///
 /// # Errors
 ///
@@ -17,7 +18,8 @@ use crate::error::Error;
 ///
 /// Where `work` does, and outside a tokio runtime.
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
-    joined(tokio::task::spawn_blocking(work).await)?
+    let span = Span::current();
+    joined(tokio::task::spawn_blocking(move || span.in_scope(work)).await)?
 }
 
 /// Lets one piece of work through at a time; the others wait, in the order in which they came. Clones share the turn.
@@ -49,7 +51,7 @@ impl OneByOne {
     }
 }
 
-/// Runs to its end, even if whoever waits for it goes away.
+/// Runs to its end, even if whoever waits for it goes away; in the span of whoever asked for it.
 ///
 /// # Errors
 ///
@@ -59,16 +61,16 @@ impl OneByOne {
 ///
 /// Where `work` does, and outside a tokio runtime.
 pub async fn to_its_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, Error> {
-    joined(tokio::spawn(work).await)
+    joined(tokio::spawn(work.in_current_span()).await)
 }
 
-/// Starts work that nobody waits for.
+/// Starts work that nobody waits for, in a span of its own.
 ///
 /// # Panics
 ///
 /// Outside a tokio runtime.
-pub fn start(work: impl Future<Output = ()> + Send + 'static) {
-    tokio::spawn(work);
+pub fn start(span: Span, work: impl Future<Output = ()> + Send + 'static) {
+    tokio::spawn(work.instrument(span));
 }
 
 /// Waits.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::task::spawn_blocking;
+use tracing::{Instrument as _, Span};
 
 use super::folder::{Contents, Fingerprint, KeyFolder};
 use super::wake::Waiter;
@@ -17,7 +18,8 @@ const AT_LEAST: Duration = Duration::from_secs(5);
 ///
 /// Outside a tokio runtime.
 pub fn start(folder: KeyFolder, mut seen: Fingerprint, changed: impl Fn(Contents) -> bool + Send + 'static) {
-    tokio::spawn(async move {
+    let span = tracing::info_span!(parent: None, "key_folder", folder = %folder.path().display());
+    let watching = async move {
         loop {
             tokio::time::sleep(INTERVAL).await;
             let (folder, before) = (folder.clone(), seen.clone());
@@ -29,7 +31,8 @@ pub fn start(folder: KeyFolder, mut seen: Fingerprint, changed: impl Fn(Contents
                 }
             }
         }
-    });
+    };
+    tokio::spawn(watching.instrument(span));
 }
 
 /// Runs what waits for a disk beside the async threads. Nothing if the runtime is ending.
@@ -37,30 +40,37 @@ pub async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static
     spawn_blocking(work).await.ok()
 }
 
-/// Runs `step` after every change of what `waiter` waits for, and every few seconds, until it answers `false`.
+/// Runs `step` in this span after every change of what `waiter` waits for, and every few seconds, until it answers
+/// `false`.
 ///
 /// # Panics
 ///
 /// Outside a tokio runtime.
-pub fn after_changes<F: Future<Output = bool> + Send>(mut waiter: Waiter, step: impl Fn() -> F + Send + 'static) {
-    tokio::spawn(async move {
+pub fn after_changes<F: Future<Output = bool> + Send>(
+    span: Span,
+    mut waiter: Waiter,
+    step: impl Fn() -> F + Send + 'static,
+) {
+    let stepping = async move {
         while step().await {
             waiter.changed(AT_LEAST).await;
         }
-    });
+    };
+    tokio::spawn(stepping.instrument(span));
 }
 
-/// Runs `step` again and again, each time after the pause that it answers, until it answers none.
+/// Runs `step` in this span again and again, each time after the pause that it answers, until it answers none.
 ///
 /// # Panics
 ///
 /// Outside a tokio runtime.
-pub fn again<F: Future<Output = Option<Duration>> + Send>(step: impl Fn() -> F + Send + 'static) {
-    tokio::spawn(async move {
+pub fn again<F: Future<Output = Option<Duration>> + Send>(span: Span, step: impl Fn() -> F + Send + 'static) {
+    let stepping = async move {
         while let Some(pause) = step().await {
             tokio::time::sleep(pause).await;
         }
-    });
+    };
+    tokio::spawn(stepping.instrument(span));
 }
 
 /// The folder's contents, if it looks different from before.

@@ -5,7 +5,7 @@
 #   bash tests/admin_support/schemathesis.sh install
 #   bash tests/admin_support/schemathesis.sh URL TOKEN [SECONDS]
 #
-# Left out, because other tests do it better: the stream of events, which never ends (tests/admin_flow.rs); wrong
+# Left out, because other tests do it better: the stream of events, which never ends (tests/admin_flow/requests.rs); wrong
 # tokens, as ten of them make the endpoint answer 429 (tests/admin_matrix.rs, from many addresses).
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)

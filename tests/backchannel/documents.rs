@@ -1,15 +1,13 @@
 //! `docs/backchannel.md` says what is so, and the log says nothing that it should not.
 
-use std::io::Write;
 use std::process::Command;
-use std::sync::{Arc, Mutex};
 
 use sealjar::backchannel::Refusal;
 use serde_json::json;
-use tracing_subscriber::fmt::MakeWriter;
 
 use crate::app::{App, List};
 use crate::mint::{Key, claims_with};
+use crate::redis_support::captured::{Captured, is_alone};
 
 fn read(path: &str) -> String {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
@@ -65,47 +63,14 @@ fn the_pages_curl_logs_somebody_out() {
     assert!(said.contains("400 Bad Request") && said.contains(Refusal::Replayed.cause()), "{said}");
 }
 
-#[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Captured {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Captured {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
 /// Every log line at its finest, in a process of its own, whose log nobody else collects.
 #[test]
 fn no_token_and_nobodys_name_stands_in_the_log_or_in_an_answer() {
-    const ALONE: &str = "SEALJAR_TEST_ALONE";
-    if std::env::var_os(ALONE).is_none() {
-        let mut this = std::process::Command::new(std::env::current_exe().unwrap());
-        this.args(["--exact", "documents::no_token_and_nobodys_name_stands_in_the_log_or_in_an_answer"]);
-        let output = this.env(ALONE, "1").env_remove("SEALJAR_TEST_LOGS").output().unwrap();
-        let said = String::from_utf8_lossy(&output.stdout);
-        assert!(
-            output.status.success() && said.contains("1 passed"),
-            "{said}{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+    if !is_alone("documents::no_token_and_nobodys_name_stands_in_the_log_or_in_an_answer") {
         return;
     }
     let captured = Captured::default();
-    let log = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(captured.clone());
-    tracing::subscriber::set_global_default(log.finish()).unwrap();
+    tracing::subscriber::set_global_default(captured.log()).unwrap();
     let key = Key::new("canary-kid-11", "RS256");
     let (app, served) = App::start(List::Sqlite, &[&key]);
     app.log_in("canary-subject-22", "canary-sub-33", Some("canary-sid-44"));
@@ -128,7 +93,7 @@ fn no_token_and_nobodys_name_stands_in_the_log_or_in_an_answer() {
     served.answers(warp::http::StatusCode::OK, "canary-body-99");
     assert_eq!(broken.logout(&token).status, 503);
 
-    let log = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+    let log = captured.text();
     for word in ["logged out by the provider", "replayed", "malformed", "the provider's keys cannot be read"] {
         assert!(log.contains(word), "the log was captured: {word}");
     }

@@ -5,21 +5,20 @@ use std::time::Duration;
 
 use sealjar::io::kept::Recalled;
 use sealjar::io::place::Opening;
-use sealjar::io::redis::{Making, RedisStore};
 use sealjar::revocation::RevocationStore;
 use sealjar::time::Clock;
 use tempfile::TempDir;
 
-use crate::redis_support::{APP, PASSWORD, Server, address, list_key, options};
+use crate::redis::Redis;
+use crate::redis_support::{APP, list_key};
 use crate::suite::Backend;
 
-struct Kept(Server, TempDir);
+/// A list on a server, and a home.
+struct Kept(Redis, TempDir);
 
 impl Backend for Kept {
     async fn new(log_out_everybody: bool) -> Self {
-        let server = Server::start();
-        server.init(Making::IfMissing { log_out_everybody }).await.unwrap();
-        Self(server, tempfile::tempdir().unwrap())
+        Self(Redis::new(log_out_everybody).await, tempfile::tempdir().unwrap())
     }
 
     /// All of one home.
@@ -27,26 +26,24 @@ impl Backend for Kept {
         let (list_key, clock) = (list_key(7), Clock::system());
         let opening = Opening { app: APP, list_key: &list_key, create: false, own_file: None, clock: &clock };
         let recalled = Recalled::open(&self.1.path().join("node.db"), &opening).await.unwrap();
-        Arc::new(recalled.beside(Arc::new(self.0.open().await.unwrap()), "the server".into()))
+        Arc::new(recalled.beside(self.0.handle().await, "the server".into()))
     }
 
     /// A tool has no file of its own.
     async fn tool(&self) -> Arc<dyn RevocationStore> {
-        let url = self.0.admin_url();
-        Arc::new(RedisStore::open(address(&url), &options(&list_key(7))).await.unwrap())
+        self.0.tool().await
     }
 
-    /// It goes by the server's clock.
-    async fn handle_with_clock_behind(&self, _: Duration) -> Option<Arc<dyn RevocationStore>> {
-        None
+    async fn handle_with_clock_behind(&self, by: Duration) -> Option<Arc<dyn RevocationStore>> {
+        self.0.handle_with_clock_behind(by).await
     }
 
     async fn lose(&self) {
-        self.0.command(&["FLUSHALL"]).await;
+        self.0.lose().await;
     }
 
     fn secrets(&self) -> Vec<String> {
-        vec![PASSWORD.to_owned(), list_key(7).fingerprint()]
+        self.0.secrets()
     }
 }
 

@@ -1,6 +1,9 @@
 //! What any store of the revocation list promises, tried on each of them.
 
+mod beside;
+mod followed;
 mod over;
+mod published;
 mod suite;
 
 #[cfg(feature = "redis")]

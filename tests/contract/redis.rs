@@ -9,7 +9,8 @@ use sealjar::revocation::RevocationStore;
 use crate::redis_support::{PASSWORD, Server, address, list_key, options};
 use crate::suite::Backend;
 
-struct Redis(Server);
+/// A list on a server of its own.
+pub struct Redis(Server);
 
 impl Backend for Redis {
     async fn new(log_out_everybody: bool) -> Self {

@@ -8,6 +8,8 @@
 #[allow(clippy::duplicate_mod, reason = "each helper brings it along")]
 #[path = "../canaries/mod.rs"]
 pub mod canaries;
+#[path = "../captured/mod.rs"]
+pub mod captured;
 pub mod sentinel;
 
 use std::collections::BTreeSet;
@@ -15,9 +17,10 @@ use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
+use captured::Captured;
 use sealjar::Error;
 use sealjar::io::redis::{Made, Making, Options, RedisAddress, RedisStore, Role, Rule};
 use sealjar::key::ListKey;
@@ -175,8 +178,7 @@ impl Server {
 
     /// Sends a signal to the process: `STOP`, `CONT`.
     pub fn signal(&self, name: &str) {
-        let pid = self.child.lock().unwrap().as_ref().unwrap().id().to_string();
-        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
+        signal(self.child.lock().unwrap().as_ref().unwrap().id(), name);
     }
 
     pub fn port(&self) -> u16 {
@@ -291,27 +293,26 @@ pub fn rule(role: Role, app: &str) -> String {
     Rule { role, app, database: 0 }.to_string().replace("<password>", PASSWORD)
 }
 
-/// Collects what this thread logs, as long as the first value lives.
-pub fn logged() -> (tracing::subscriber::DefaultGuard, impl Fn() -> String) {
-    let lines = Arc::new(Mutex::new(Vec::new()));
-    let (written, read) = (lines.clone(), lines);
-    let writer = move || Lines(written.clone());
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(writer).finish();
-    let all = move || String::from_utf8(read.lock().unwrap().clone()).unwrap();
-    (tracing::subscriber::set_default(subscriber), all)
+/// Sends a signal to a process. One that is to stop stands still when this returns: a single thread of it takes the
+/// signal, and until that has its turn the others go on.
+pub fn signal(pid: u32, name: &str) {
+    assert!(Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status().unwrap().success());
+    while name == "STOP" && !stands_still(pid) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
-struct Lines(Arc<Mutex<Vec<u8>>>);
+fn stands_still(pid: u32) -> bool {
+    let is_stopped = |stat: String| stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with(['T', 'Z']));
+    let mut threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    threads.all(|thread| std::fs::read_to_string(thread.path().join("stat")).is_ok_and(is_stopped))
+}
 
-impl std::io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
+/// Collects what this thread logs, as long as the first value lives.
+pub fn logged() -> (tracing::subscriber::DefaultGuard, impl Fn() -> String) {
+    let captured = Captured::default();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(captured.clone()).finish();
+    (tracing::subscriber::set_default(subscriber), move || captured.text())
 }
 
 pub fn list_key(byte: u8) -> ListKey {

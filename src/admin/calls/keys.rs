@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
+use tracing::Instrument as _;
 
 use crate::id::KeyId;
 use crate::operator::{FleetKeys, KeyDone, KeyStatus, KeyStep, KeyStepError, Operator};
@@ -60,6 +61,19 @@ pub enum Verb {
     Compromise,
 }
 
+impl Verb {
+    /// As it stands in the path.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Promote => "promote",
+            Self::Retire => "retire",
+            Self::Destroy => "destroy",
+            Self::Abort => "abort",
+            Self::Compromise => "compromise",
+        }
+    }
+}
+
 /// `GET /v1/keys`.
 ///
 /// # Errors
@@ -102,13 +116,14 @@ pub async fn step(service: &Service, ask: &Ask, verb: Verb) -> Result<Step, Prob
     let id: [u8; 12] = random::kernel()?;
     let (operator, operations) = (service.operator.clone(), service.operations.clone());
     let (known, actor) = (about.clone(), ask.who.actor());
-    let change = Box::pin(async move {
+    let span = tracing::info_span!("operation", id = wire::encode(&id), step = verb.name(), key = %key);
+    let change = async move {
         let mut made = taken(&operator, step).await.map_err(shut)?;
         let operation =
             made.receipt.take().map(|receipt| Operation::new(wire::encode(&id), known, actor, receipt, operator.now()));
         Ok(followed(&operator, &operations, &made, operation))
-    });
-    Ok(Step::Change { about, change })
+    };
+    Ok(Step::Change { about, change: Box::pin(change.instrument(span)) })
 }
 
 /// Takes a step. A key that was active before is recalled before it is promoted again: in one lease's time every node

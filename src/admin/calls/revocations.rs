@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::json;
+use tracing::Instrument as _;
 
 use crate::error::Error;
 use crate::io::in_force::Wish;
@@ -156,7 +157,8 @@ pub async fn revoke(service: &Service, ask: &Ask) -> Result<Step, Problem> {
     let id: [u8; 12] = random::kernel()?;
     let (operator, operations) = (service.operator.clone(), service.operations.clone());
     let (known, actor) = (about.clone(), ask.who.actor());
-    let change = Box::pin(async move {
+    let span = tracing::info_span!("operation", id = wire::encode(&id), step = "revoke", scope = scope.name());
+    let change = async move {
         let receipt = operator.revoke(&scope).await?;
         let mut operation = Operation::new(wire::encode(&id), known, actor, receipt, operator.now());
         operations.keep(operation.clone());
@@ -174,8 +176,8 @@ pub async fn revoke(service: &Service, ask: &Ask) -> Result<Step, Problem> {
                 location: Some(format!("/v1/operations/{}", operation.id)),
             },
         })
-    });
-    Ok(Step::Change { about, change })
+    };
+    Ok(Step::Change { about, change: Box::pin(change.instrument(span)) })
 }
 
 /// Who listens to events sees each node as it comes.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tracing::Instrument as _;
 
 use crate::id::KeyId;
 use crate::io::task;
@@ -86,7 +87,8 @@ pub async fn rotate(service: &Service, ask: &Ask) -> Result<Step, Problem> {
     }
     let id: [u8; 12] = random::kernel()?;
     let (operations, known, actor) = (service.operations.clone(), about.clone(), ask.who.actor());
-    let change = Box::pin(async move {
+    let span = tracing::info_span!("operation", id = wire::encode(&id), step = "rotate");
+    let change = async move {
         let (key, found) = match operator.begin_rotation(None).await.map_err(shut)? {
             Staged::New(key) => (key, "new"),
             Staged::Before(key) => (key, "before"),
@@ -117,8 +119,8 @@ pub async fn rotate(service: &Service, ask: &Ask) -> Result<Step, Problem> {
             operations.keep(operation);
         }
         Ok(Changed { told: told(201, body, location), result: format!("{key} promoted") })
-    });
-    Ok(Step::Change { about, change })
+    };
+    Ok(Step::Change { about, change: Box::pin(change.instrument(span)) })
 }
 
 fn rotated(dry_run: bool, key: Option<KeyId>, found: Option<&str>) -> Value {

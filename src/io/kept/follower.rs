@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::Instrument as _;
+
 use crate::error::Error;
 use crate::revocation::store::{StoreFuture, Waiting};
 use crate::revocation::{Beat, Follower, Record, Records, Report, RevocationStore, View};
@@ -49,7 +51,7 @@ impl KeptFollower {
 
     /// Publishes what waits. Goes on when nobody waits for it any more.
     fn settle(&self) -> impl Future<Output = Result<Settled, Error>> + Send + use<> {
-        let task = tokio::spawn(self.keeper.clone().settle(self.server.clone()));
+        let task = tokio::spawn(self.keeper.clone().settle(self.server.clone()).in_current_span());
         async move {
             match tokio::time::timeout(SETTLE, task).await {
                 Ok(Ok(settled)) => settled,

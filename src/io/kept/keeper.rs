@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tracing::Instrument as _;
+
 use crate::error::Error;
 use crate::id::Incarnation;
 use crate::revocation::{
@@ -108,7 +110,9 @@ impl Keeper {
             state.begin(self.clock.now())
         };
         if let Some(job) = job {
-            tokio::spawn(self.clone().work(job));
+            // No child of the request that had something to write: the next one's is written along.
+            let span = tracing::info_span!(parent: None, "own_file", file = %self.file.path().display());
+            tokio::spawn(self.clone().work(job).instrument(span));
         }
     }
 

@@ -10,6 +10,7 @@ use redis::aio::MultiplexedConnection;
 use redis::streams::StreamReadReply;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
+use tracing::Instrument as _;
 
 use super::RESPONSE;
 use super::fault::Fault;
@@ -30,7 +31,7 @@ pub(super) struct Feed {
 impl Feed {
     pub(super) fn start(shared: Arc<Shared>) -> Self {
         let news = Arc::new(Notify::new());
-        let task = tokio::spawn(listen(shared, news.clone())).abort_handle();
+        let task = tokio::spawn(listen(shared, news.clone()).in_current_span()).abort_handle();
         Self { news, task }
     }
 

@@ -5,6 +5,7 @@ use redis::Value;
 use crate::config::SKEW;
 use crate::key::CONTROL_MAC;
 use crate::revocation::Record;
+use crate::trouble::Trouble;
 use crate::wrap::WRAPPED_LIST_KEY;
 
 use super::control::{self, Control, Fields, LIST};
@@ -58,6 +59,25 @@ impl Shared {
             signed.truncate(signed.len().checked_sub(CONTROL_MAC)?);
             Some(signed)
         }))
+    }
+
+    /// Refuses whoever has no list key and is about to make one: under that, only a list can be used which is not there
+    /// yet and which may be made here.
+    pub(super) async fn must_be_free(&self, create: bool) -> Result<(), Fault> {
+        let mut redis = self.dial(RESPONSE).await?;
+        let list: Option<Vec<u8>> =
+            redis::cmd("HGET").arg(&self.names.control).arg(LIST).query_async(&mut redis).await?;
+        match (list.is_some(), create) {
+            (true, _) => Err(Fault::found(
+                Trouble::OtherListKey,
+                format!(
+                    "the list at {} was made under a list key that is not here, and one that is made now would be another",
+                    self.address
+                ),
+            )),
+            (false, false) => Err(self.missing()),
+            (false, true) => Ok(()),
+        }
     }
 
     /// Makes the list; without `really` it only says what would come of it.

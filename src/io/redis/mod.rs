@@ -32,6 +32,7 @@ mod members;
 mod names;
 mod nodes;
 mod once;
+mod pieces;
 mod scripts;
 mod seen;
 mod sentinel;
@@ -156,6 +157,18 @@ impl RedisStore {
     pub async fn plan(address: RedisAddress, options: &Options<'_>, making: Making) -> Result<Made, Error> {
         let store = Self(Arc::new(Shared::of(address, options)));
         store.within("asking for the revocation list", store.0.make(making, false)).await
+    }
+
+    /// Refuses whoever has no list key and is about to make one that this list could not be used under. `create` says
+    /// whether a list that is not there may be made.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] when there is a list, when there is none and none may be made, or the server cannot be asked.
+    pub async fn must_be_free(address: RedisAddress, app: &str, create: bool, clock: &Clock) -> Result<(), Error> {
+        let nobodys = ListKey::from_bytes(Secret::new([0; 32]));
+        let store = Self(Arc::new(Shared::of(address, &Options { app, list_key: &nobodys, clock: clock.clone() })));
+        store.within("asking for the revocation list", store.0.must_be_free(create)).await
     }
 
     /// The wrapped list key that nodes with a ring secret begin with. Nothing else of the list can be understood
