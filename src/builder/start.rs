@@ -1,6 +1,7 @@
 //! Starting sessions: what was configured is checked, keys and list are read, and what goes on beside requests begins.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -52,26 +53,13 @@ impl<T: Payload> Builder<T> {
         };
         let list_key = list_key(&folder, place.as_ref(), self.ring_secret.as_ref(), &config, &self.clock).await?;
         if self.home.is_some() && list_key.is_none() {
-            if let Some(place) = place.as_ref().filter(|_| first_start)
-                && !folder.has_list_key()?
-            {
-                place.must_be_free(config.app(), !secure, &self.clock).await?;
-            }
-            folder.init(self.clock.now().seconds())?;
+            let on = place.as_ref().filter(|_| first_start);
+            make_keys(&folder, on, config.app(), !secure, &self.clock).await?;
         }
         let list_key = Arc::new(list_key.map_or_else(|| folder.list_key(), Ok)?);
         automatic::check(&config, &folder, matches!(place, Some(ListPlace::Sqlite(_))), self.ring_secret.is_some())?;
-        // Before the keys are read, so that one that arrives meanwhile is noticed.
-        let seen = folder.fingerprint().or_else(|error| match &self.ring_secret {
-            Some(_) => Ok(Fingerprint::default()),
-            None => Err(error),
-        })?;
-        let keys = match &self.ring_secret {
-            // They may all come through the list.
-            Some(_) if folder.read().map_or(true, |contents| contents.keys.is_empty()) => Vec::new(),
-            _ => folder.load()?,
-        };
-        let mut opening = Opening {
+        let (seen, keys) = read_keys(&folder, self.ring_secret.is_some())?;
+        let opening = Opening {
             app: config.app(),
             list_key: &list_key,
             create: !secure,
@@ -85,22 +73,7 @@ impl<T: Payload> Builder<T> {
             },
             List::At(_) => {
                 let place = place.expect("it was parsed above");
-                let lost = !first_start && !place.exists();
-                let in_home = self.home.as_deref().map(place::own_file_in_home);
-                if cfg!(feature = "sqlite") {
-                    opening.own_file = opening.own_file.or(in_home.as_deref());
-                }
-                if let (ListPlace::Sqlite(_), Some(path)) = (&place, &self.own_file) {
-                    return Err(Error::config(
-                        format!("the list is {place}, and {} would be a second file beside it", path.display()),
-                        "Leave `.own_file(..)` away: it is for a list on a server",
-                    ));
-                }
-                let store = place.open(&opening).await?;
-                if lost {
-                    tracing::warn!(list = %place, "there are keys and was no list, so it was made anew: whoever had a session has to log in again");
-                }
-                store
+                open(&place, self.home.as_deref(), opening, first_start).await?
             }
         };
         let ring_secret = self.ring_secret.map(Arc::new);
@@ -119,6 +92,55 @@ impl<T: Payload> Builder<T> {
         }
         Ok(Sessions::new(core, self.migrate))
     }
+}
+
+/// For a home that has none yet. Not beside a list that others have made: its key would stand in the way of theirs.
+async fn make_keys(
+    folder: &KeyFolder,
+    list: Option<&ListPlace>,
+    app: &str,
+    create: bool,
+    clock: &Clock,
+) -> Result<(), Error> {
+    if let Some(place) = list
+        && !folder.has_list_key()?
+    {
+        place.must_be_free(app, create, clock).await?;
+    }
+    folder.init(clock.now().seconds())
+}
+
+/// The keys of the folder, and how it looked before they were read, so that one that arrives meanwhile is noticed.
+fn read_keys(folder: &KeyFolder, through_the_list: bool) -> Result<(Fingerprint, Vec<Key>), Error> {
+    let seen =
+        folder.fingerprint().or_else(|error| if through_the_list { Ok(Fingerprint::default()) } else { Err(error) })?;
+    let may_be_empty = through_the_list && folder.read().map_or(true, |contents| contents.keys.is_empty());
+    Ok((seen, if may_be_empty { Vec::new() } else { folder.load()? }))
+}
+
+/// The list at its place; on a server, with the node's own file beside it.
+async fn open(
+    place: &ListPlace,
+    home: Option<&Path>,
+    mut opening: Opening<'_>,
+    first_start: bool,
+) -> Result<Arc<dyn RevocationStore>, Error> {
+    if let (ListPlace::Sqlite(_), Some(path)) = (place, opening.own_file) {
+        return Err(Error::config(
+            format!("the list is {place}, and {} would be a second file beside it", path.display()),
+            "Leave `.own_file(..)` away: it is for a list on a server",
+        ));
+    }
+    let in_home = home.map(place::own_file_in_home);
+    if cfg!(feature = "sqlite") {
+        opening.own_file = opening.own_file.or(in_home.as_deref());
+    }
+    let lost = !first_start && !place.exists();
+    let store = place.open(&opening).await?;
+    if lost {
+        tracing::warn!(list = %place, "there are keys and was no list, so it was made anew: whoever had a session has to log in again");
+    }
+    Ok(store)
 }
 
 /// The list key that comes through the list, where a new node has a ring secret and nothing else.
