@@ -466,6 +466,10 @@ async fn a_key_is_rotated_step_by_step_and_a_shut_gate_says_for_whom_it_waits(st
     assert_eq!(endpoint.get(&token, &format!("/v1/keys/{key}")).await["role"], "seals");
     let place = done.field("location").unwrap();
     until(async || endpoint.get(&token, place).await["state"] == "in_force").await;
+    let again = post(&promote, value!({})).await;
+    let said = again.json();
+    assert_eq!((again.status, &said["key"]), (200, &value!(key)), "it was done before: {said}");
+    assert_eq!((&said["changes"], &said["operation"]), (&value!([]), &Value::Null), "{said}");
 
     let retire = format!("/v1/keys/{first}:retire");
     let shut = post(&retire, value!({})).await;

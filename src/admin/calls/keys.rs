@@ -132,7 +132,7 @@ fn followed(operator: &Operator, operations: &Operations, made: &KeyDone, operat
     let body = done(made, told.as_ref(), false);
     operation.into_iter().for_each(|operation| operations.keep(operation));
     let states = made.change.iter().map(|(key, record)| format!("{key} {}", record.state));
-    let result = states.collect::<Vec<_>>().join(", ");
+    let result = if made.change.is_empty() { "done before".to_owned() } else { states.collect::<Vec<_>>().join(", ") };
     Changed { told: Told { status: if location.is_some() { 201 } else { 200 }, body, location }, result }
 }
 

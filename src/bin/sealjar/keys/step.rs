@@ -56,9 +56,11 @@ fn answer(done: &KeyDone, dry_run: bool, output: &Output) -> ExitCode {
     let key = done.key.map(|key| key.to_string());
     output.answer(&outline(done, dry_run), || {
         let own = done.change.iter().rev().find(|(key, _)| Some(*key) == done.key);
-        let state = own.map_or("unchanged", |(_, record)| record.state.name());
+        let state = own.map_or("", |(_, record)| record.state.name());
         let key = key.unwrap_or_default();
-        let text = if dry_run {
+        let text = if done.change.is_empty() {
+            format!("{key} seals already. Nothing was changed.")
+        } else if dry_run {
             format!("{key} would be {state}. Nothing was changed.")
         } else {
             format!("{key} is {} now.", output.bold(state))
@@ -81,8 +83,10 @@ pub async fn promote(
     }
     let mut progress = Progress::begin(operator, output);
     operator.refresh().await?;
-    let is_active = operator.view().list.rotation().record(key).is_some_and(|record| record.state == KeyState::Active);
-    if is_active {
+    let view = operator.view();
+    let list = view.list.rotation();
+    let is_active = list.record(key).is_some_and(|record| record.state == KeyState::Active);
+    if is_active && list.newest() != Some(key) {
         // In one lease's time every node knows that it may seal again soon.
         match operator.change_keys(KeyStep::Recall(key)).await {
             Ok(_) => {}
