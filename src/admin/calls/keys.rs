@@ -104,8 +104,10 @@ pub async fn step(service: &Service, ask: &Ask, verb: Verb) -> Result<Step, Prob
     let (known, actor) = (about.clone(), ask.who.actor());
     let change = Box::pin(async move {
         let mut made = taken(&operator, step).await.map_err(shut)?;
-        let operation =
-            made.receipt.take().map(|receipt| Operation::new(wire::encode(&id), known, actor, receipt, operator.now()));
+        let operation = made.receipt.take().map(|receipt| {
+            let operation = Operation::new(wire::encode(&id), known, actor, receipt, operator.now());
+            if let KeyStep::Compromise { leaked, .. } = step { operation.of_compromise(leaked) } else { operation }
+        });
         Ok(followed(&operator, &operations, &made, operation))
     });
     Ok(Step::Change { about, change })
