@@ -291,7 +291,7 @@ impl Operator {
         self.refresh().await?;
         let list = self.view().list.rotation().clone();
         let (profiles, nodes) = (self.profiles().await?, self.nodes().await?);
-        let members = nodes.nodes.iter().map(|node| node.member(nodes.incarnation, nodes.now)).collect();
+        let members = nodes.members();
         let lease = longest_lease(&nodes.nodes);
         let longest = profiles.iter().map(|profile| profile.longest).max().unwrap_or(crate::config::MAX_LIFETIME);
         Ok(Standing { list, members, nodes, terms: Terms { lease, longest, keep: self.keep } })

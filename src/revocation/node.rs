@@ -303,6 +303,14 @@ impl Nodes {
         self.nodes.iter().filter(|node| !node.has_lapsed(self.now))
     }
 
+    /// The nodes as gates see them, by name: a sentence about several is the same each time, whoever was heard last.
+    #[must_use]
+    pub fn members(&self) -> Vec<Member> {
+        let mut members: Vec<_> = self.nodes.iter().map(|node| node.member(self.incarnation, self.now)).collect();
+        members.sort_by(|one, other| one.name.cmp(&other.name));
+        members
+    }
+
     /// How far a publication at this position of this life has come.
     #[must_use]
     pub fn progress(&self, life: Incarnation, position: Position) -> Progress {
@@ -355,6 +363,17 @@ mod tests {
         assert_eq!(outstanding(SEEN), [99, 0]);
         assert_eq!(outstanding(lapses), [99, 0]);
         assert_eq!(outstanding(lapses.next()), [0], "one without a lease never lapses");
+    }
+
+    #[test]
+    fn gates_name_nodes_in_the_same_order_whoever_was_heard_last() {
+        let called = |name: &str| Node { report: Some(Report::new(name.into(), None)), ..node(1, None) };
+        let names = |all: &[&str]| {
+            let nodes = nodes(SEEN, all.iter().map(|name| called(name)).collect());
+            nodes.members().into_iter().map(|member| member.name).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&["web:2", "web:1", "web:3"]), ["web:1", "web:2", "web:3"]);
+        assert_eq!(names(&["web:3", "web:2", "web:1"]), names(&["web:2", "web:1", "web:3"]));
     }
 
     #[test]
