@@ -1,6 +1,7 @@
 //! Keys are rotated by the real program over a fleet of real processes, on a real server and under load.
 #![cfg(all(feature = "redis", feature = "cli"))]
 
+mod by_hand;
 mod dry_run;
 mod failover;
 #[path = "../fleet/mod.rs"]

@@ -13,7 +13,7 @@ use sealjar::rotation::{KeyRecord, KeyState, Refusal};
 use serde_json::{Value, json};
 
 use super::rotate::Progress;
-use super::{refused, without_ring_secret};
+use super::{by_hand, refused};
 use crate::output::{Output, confirmed};
 
 /// Between two looks at the nodes.
@@ -125,11 +125,10 @@ pub async fn compromise(
         Err(error) => return refused(error, output),
     };
     if plan.key.is_none() && !operator.has_ring_secret() {
-        output.progress(&format!(
-            "No other key is on all live nodes. Logins answer 503 on a node until the file of the new key has reached \
-             it. {}",
-            without_ring_secret()
-        ));
+        output.progress(
+            "No other key is on all live nodes, and there is no ring secret to bring them one. Logins answer 503 on a \
+             node until the file of the new key has been copied to it.",
+        );
     }
     if dry_run {
         return Ok(would(leaked, &plan, output));
@@ -143,6 +142,9 @@ pub async fn compromise(
         Err(error) => return refused(error, output),
     };
     let Some(receipt) = &done.receipt else { return Ok(ExitCode::SUCCESS) };
+    // Before the wait: nobody can log in until it is done.
+    let copy = done.key.filter(|_| plan.key.is_none()).and_then(|key| by_hand(operator, key));
+    copy.iter().for_each(|copy| output.progress(copy));
     let wish = Wish { durability: Durability::InForce, replicas: 0, patience: wait };
     let mut progress = Progress::begin(operator, output);
     let reached = operator.wait(receipt, wish, |so_far, _| progress.waiting(&format!("{so_far} deny it"))).await?;
@@ -160,6 +162,7 @@ pub async fn compromise(
         "reason": complete.as_ref().err(),
         "took_ms": reached.took.as_millis(),
         "warning": done.warning,
+        "by_hand": copy,
     });
     output.answer(&value, || {
         let instead = replaced.map_or_else(|| "and no key in its place".to_owned(), |key| format!("and {key} seals"));
@@ -170,7 +173,7 @@ pub async fn compromise(
             }
             Err(why) => format!("Not confirmed by all: {why}. Who cannot be reached stops serving by itself."),
         };
-        done.warning.iter().fold(format!("{head}\n{tail}"), |text, warning| format!("{text}\n{warning}"))
+        done.warning.iter().chain(&copy).fold(format!("{head}\n{tail}"), |text, more| format!("{text}\n{more}"))
     });
     Ok(if complete.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(5) })
 }
