@@ -16,6 +16,8 @@ use crate::{PATIENCE, all_are_live, cookies, forget, parcels, rotate, until, ver
 const ROTATE: &[&str] = &["keys", "rotate"];
 /// Of a rotation: the record, the wrapped key and the probe come before it.
 const PROMOTION: usize = 4;
+/// The verdict on what a leaked key has sealed.
+const LEAKED: &str = "compromised_key";
 
 /// Which write is the last one, and what of it gets lost.
 type Moment = (usize, Lost);
@@ -191,7 +193,7 @@ async fn a_compromise_that_was_killed_at_any_write_is_gone_on_with() {
         let staged = world.keys("staged").await;
         assert!(staged.len() <= 1, "{when}: {staged:?}");
         if world.keys("compromised").await.contains(&leaked) {
-            all_are_refused(&world, &minted, &when).await;
+            all_are_refused(&world, &minted, LEAKED, &when).await;
         } else {
             all_are_live(&world, &minted, &when).await;
         }
@@ -202,7 +204,7 @@ async fn a_compromise_that_was_killed_at_any_write_is_gone_on_with() {
         assert!(staged.iter().all(|staged| staged == replacement || !is_here(&world, staged)), "{when}: {done}");
         let fresh = cookies(&world).await;
         let anew = world.add(world.folder(&format!("anew-{}", denied.len())), "ring").await;
-        all_are_refused(&world, &refused, &when).await;
+        all_are_refused(&world, &refused, LEAKED, &when).await;
         all_are_live(&world, &fresh, &when).await;
         world.kill(anew);
         forget(&world, anew).await;
@@ -212,6 +214,17 @@ async fn a_compromise_that_was_killed_at_any_write_is_gone_on_with() {
             break;
         }
     }
+    // Where another key is at hand, all is done with one write: the sessions too are over that the leaked key never sealed.
+    let others = cookies(&world).await;
+    let leaked = rotate(&world).await;
+    let (minted, when) = (cookies(&world).await, "killed when another key was at hand");
+    let compromise = ["keys", "compromise", &leaked, "--yes"];
+    ended(&world, "KILL", &compromise, (1, Lost::Answer)).await.unwrap();
+    all_are_refused(&world, &minted, LEAKED, when).await;
+    all_are_refused(&world, &others, "revoked_all", when).await;
+    let done = world.done(&compromise).await;
+    in_order(&world, done["replacement"].as_str().unwrap(), when).await;
+    all_are_live(&world, &cookies(&world).await, when).await;
 }
 
 /// Once more a rotation, as after every emergency: then nothing is left over from the one that was killed. The key before
@@ -231,11 +244,11 @@ async fn cleared(world: &World, replacement: &str, denied: &[String], when: &str
 }
 
 /// No node opens any of them.
-async fn all_are_refused(world: &World, cookies: &[String], when: &str) {
+async fn all_are_refused(world: &World, cookies: &[String], code: &str, when: &str) {
     for node in world.up() {
         for cookie in cookies {
             until(&format!("node {node} refuses it, {when}"), PATIENCE, async || {
-                (verdict(world, node, cookie).await == "compromised_key").then_some(())
+                (verdict(world, node, cookie).await == code).then_some(())
             })
             .await;
         }
