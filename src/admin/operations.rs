@@ -8,6 +8,9 @@
 //! | `in_force` | every node has applied it, or has stopped trusting its copy of the list |
 //! | `incomplete` | 90 s have passed, and the nodes named are still missing; they may follow |
 //!
+//! A compromise has come to its end only when it is *complete* as well: every live node has heard that the key is denied,
+//! and no crash or loss of the store undoes that ([`Operator::compromise_is_complete`]).
+//!
 //! Nothing watches an operation: whoever asks makes the endpoint look. They are kept in memory, the last
 //! thousand; the audit keeps what was done for good.
 
@@ -18,9 +21,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::error::Error;
-use crate::id::NodeId;
+use crate::id::{KeyId, NodeId};
 use crate::io::in_force::Reached;
-use crate::operator::Operator;
+use crate::operator::{KeyStepError, Operator};
 use crate::revocation::{Durability, Node, Progress, Receipt, Stand};
 use crate::time::Now;
 
@@ -54,6 +57,36 @@ pub struct Operation {
     done: BTreeMap<NodeId, Duration>,
     /// The same for all of them.
     in_force: Option<Duration>,
+    compromise: Option<Compromise>,
+}
+
+/// What is known of a key that was declared leaked.
+#[derive(Clone, Debug)]
+struct Compromise {
+    leaked: KeyId,
+    /// Or what it waits for, once that was asked.
+    complete: Result<usize, Option<String>>,
+}
+
+impl Compromise {
+    async fn look(&mut self, operator: &Operator) -> Result<(), Error> {
+        if self.complete.is_err() {
+            self.complete = match operator.compromise_is_complete(self.leaked).await {
+                Ok(nodes) => Ok(nodes),
+                Err(KeyStepError::Refused(refusal)) => Err(Some(refusal.to_string())),
+                Err(KeyStepError::Failed(error)) => return Err(error),
+            };
+        }
+        Ok(())
+    }
+
+    fn to_json(&self) -> Value {
+        json!({
+            "complete": self.complete.is_ok(),
+            "nodes": self.complete.as_ref().ok(),
+            "waits": self.complete.as_ref().err(),
+        })
+    }
 }
 
 impl Operation {
@@ -74,7 +107,14 @@ impl Operation {
             progress: None,
             done: BTreeMap::new(),
             in_force: None,
+            compromise: None,
         }
+    }
+
+    /// The same for a key that was declared leaked.
+    #[must_use]
+    pub fn of_compromise(self, leaked: KeyId) -> Self {
+        Self { compromise: Some(Compromise { leaked, complete: Err(None) }), ..self }
     }
 
     /// What is known of it.
@@ -121,7 +161,10 @@ impl Operation {
             let progress = operator.look(&self.receipt, &mut self.stand).await?;
             self.note(progress, operator.now());
         }
-        Ok(())
+        match &mut self.compromise {
+            Some(compromise) => compromise.look(operator).await,
+            None => Ok(()),
+        }
     }
 
     /// Takes over what another look had seen earlier.
@@ -130,12 +173,17 @@ impl Operation {
             self.done.entry(node).and_modify(|known| *known = since.min(*known)).or_insert(since);
         }
         self.in_force = self.in_force.into_iter().chain(other.in_force).min();
+        if let (Some(own), Some(Compromise { complete: Ok(nodes), .. })) = (&mut self.compromise, &other.compromise) {
+            own.complete = Ok(*nodes);
+        }
     }
 
     /// Whether looking may still show something new.
     #[must_use]
     pub fn is_open(&self, now: Now) -> bool {
-        self.reached < Durability::InForce && now.boot.saturating_sub(self.begun.boot) < 2 * LONG
+        let is_complete = self.compromise.as_ref().is_none_or(|compromise| compromise.complete.is_ok());
+        let is_over = self.reached >= Durability::InForce && is_complete;
+        !is_over && now.boot.saturating_sub(self.begun.boot) < 2 * LONG
     }
 
     /// The name of its state.
@@ -171,6 +219,7 @@ impl Operation {
             "records": self.receipt.records.len(),
             "replicas": self.replicas,
             "in_force_after_ms": self.in_force.as_ref().map(millis),
+            "compromise": self.compromise.as_ref().map(Compromise::to_json),
             "nodes": self.progress.as_ref().map(|progress| json!({
                 "total": progress.confirmed.len() + progress.outstanding.len(),
                 "confirmed": progress.confirmed.len(),

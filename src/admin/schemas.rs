@@ -171,6 +171,14 @@ fn operation() -> Value {
         "records": count(),
         "replicas": or_null(count()),
         "in_force_after_ms": or_null(count()),
+        "compromise": {
+            "description": "Of a leaked key: whether every live node has heard that it is denied and nothing can undo that, \
+                with how many of them, or what that waits for. Null for everything else.",
+            "anyOf": [
+                closed(json!({ "complete": flag(), "nodes": or_null(count()), "waits": or_null(text()) })),
+                { "type": "null" },
+            ],
+        },
         "nodes": or_null(closed(json!({
             "total": count(),
             "confirmed": count(),

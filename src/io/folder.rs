@@ -73,6 +73,12 @@ impl KeyFolder {
         &self.path
     }
 
+    /// The file of a key, which may be there or not.
+    #[must_use]
+    pub fn file_of(&self, id: KeyId) -> PathBuf {
+        self.path.join(format!("{id}.key"))
+    }
+
     /// Makes the folder, its list key and its first key, each if it is missing.
     ///
     /// Several processes may do so at once: one makes them, the others find them.
@@ -117,7 +123,7 @@ impl KeyFolder {
     ///
     /// [`Error::Key`] when the folder cannot be written.
     pub fn keep_copy(&self, key: &Key) -> Result<(), Error> {
-        if self.path.join(format!("{}.key", key.id())).exists() { Ok(()) } else { self.add(key) }
+        if self.file_of(key.id()).exists() { Ok(()) } else { self.add(key) }
     }
 
     /// Keeps a list key that came from elsewhere, and makes the folder if need be.
@@ -136,7 +142,7 @@ impl KeyFolder {
     ///
     /// [`Error::Key`] when the folder cannot be written.
     pub fn erase(&self, id: KeyId) -> Result<(), Error> {
-        match fs::remove_file(self.path.join(format!("{id}.key"))) {
+        match fs::remove_file(self.file_of(id)) {
             Err(e) if e.kind() != ErrorKind::NotFound => Err(self.cannot("written", &e)),
             _ => Ok(()),
         }

@@ -54,7 +54,11 @@ impl Operator {
         let Some(key) = standing.list.staged() else { return Ok(None) };
         match self.go_on(&standing, key).await? {
             Staged::Unfinished(key) => Err(Refusal::Elsewhere(key).into()),
-            Staged::New(key) | Staged::Before(key) => self.change_keys(KeyStep::Promote(key)).await.map(Some),
+            Staged::New(key) | Staged::Before(key) => {
+                let done = self.change_keys(KeyStep::Promote(key)).await?;
+                // Somebody else was quicker.
+                Ok(Some(done).filter(|done| !done.change.is_empty()))
+            }
         }
     }
 }

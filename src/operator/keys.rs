@@ -36,7 +36,7 @@ pub enum KeyStep {
     Stage,
     /// A key that was active before is about to be promoted again.
     Recall(KeyId),
-    /// The key becomes the one that seals.
+    /// The key becomes the one that seals. Of one that does already nothing is changed.
     Promote(KeyId),
     /// Nodes stop opening with the key.
     Retire {
@@ -68,9 +68,9 @@ pub enum KeyStep {
 pub struct KeyDone {
     /// The key that the step was about; of a compromise, the one that seals now, if there is one.
     pub key: Option<KeyId>,
-    /// What was published.
+    /// What was published; nothing where the step was done before.
     pub change: Change,
-    /// Proof of it; none for a plan.
+    /// Proof of it; none for a plan, and where nothing was published.
     pub receipt: Option<Receipt>,
     /// What could not be done and does no harm, in a sentence.
     pub warning: Option<String>,
@@ -291,7 +291,7 @@ impl Operator {
         self.refresh().await?;
         let list = self.view().list.rotation().clone();
         let (profiles, nodes) = (self.profiles().await?, self.nodes().await?);
-        let members = nodes.nodes.iter().map(|node| node.member(nodes.incarnation, nodes.now)).collect();
+        let members = nodes.members();
         let lease = longest_lease(&nodes.nodes);
         let longest = profiles.iter().map(|profile| profile.longest).max().unwrap_or(crate::config::MAX_LIFETIME);
         Ok(Standing { list, members, nodes, terms: Terms { lease, longest, keep: self.keep } })
@@ -305,6 +305,9 @@ impl Operator {
         for _ in 0..ATTEMPTS {
             let standing = self.standing().await?;
             let (key, change) = decide(&standing.fleet())?;
+            if change.is_empty() {
+                return Ok(KeyDone { key, change, receipt: None, warning: None });
+            }
             let wishes = wishes(&change);
             if let Some(receipt) = self.store.publish_over(standing.life(), &standing.list, &wishes).await? {
                 self.replica.load().apply(&receipt.records, receipt.position);
@@ -347,7 +350,11 @@ const STAGING: std::time::Duration = std::time::Duration::from_secs(5);
 pub(super) fn decide(fleet: &Fleet<'_>, step: KeyStep) -> Result<(Option<KeyId>, Change), Refusal> {
     Ok(match step {
         KeyStep::Recall(key) => (Some(key), fleet.recall(key)?),
-        KeyStep::Promote(key) => (Some(key), fleet.promote(key)?),
+        KeyStep::Promote(key) => match fleet.promote(key) {
+            // Whoever asks again has not heard that it was done.
+            Err(Refusal::Seals(_)) => (Some(key), Change::new()),
+            change => (Some(key), change?),
+        },
         KeyStep::Retire { key, force: false } => (Some(key), fleet.retire(key)?),
         KeyStep::Retire { key, force: true } => (Some(key), fleet.retire_now(key)?),
         KeyStep::Destroy(key) => (Some(key), fleet.destroy(key)?),

@@ -303,6 +303,14 @@ impl Nodes {
         self.nodes.iter().filter(|node| !node.has_lapsed(self.now))
     }
 
+    /// The nodes as gates see them, by name: a sentence about several is the same each time, whoever was heard last.
+    #[must_use]
+    pub fn members(&self) -> Vec<Member> {
+        let mut members: Vec<_> = self.nodes.iter().map(|node| node.member(self.incarnation, self.now)).collect();
+        members.sort_by(|one, other| one.name.cmp(&other.name));
+        members
+    }
+
     /// How far a publication at this position of this life has come.
     #[must_use]
     pub fn progress(&self, life: Incarnation, position: Position) -> Progress {

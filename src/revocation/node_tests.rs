@@ -26,6 +26,17 @@ fn a_node_is_waited_for_until_it_has_applied_or_lapsed() {
 }
 
 #[test]
+fn gates_name_nodes_in_the_same_order_whoever_was_heard_last() {
+    let called = |name: &str| Node { report: Some(Report::new(name.into(), None)), ..node(1, None) };
+    let names = |all: &[&str]| {
+        let nodes = nodes(SEEN, all.iter().map(|name| called(name)).collect());
+        nodes.members().into_iter().map(|member| member.name).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&["web:2", "web:1", "web:3"]), ["web:1", "web:2", "web:3"]);
+    assert_eq!(names(&["web:3", "web:2", "web:1"]), names(&["web:2", "web:1", "web:3"]));
+}
+
+#[test]
 fn what_was_applied_in_another_life_counts_for_nothing() {
     let elsewhere = Node { gave_back: Some(Incarnation(2)), ..node(500, Some(minutes(1))) };
     let known = nodes(SEEN, vec![elsewhere]);

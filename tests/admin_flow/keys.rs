@@ -52,6 +52,10 @@ pub async fn a_key_is_rotated_step_by_step_and_a_shut_gate_says_for_whom_it_wait
     assert_eq!(endpoint.get(&token, &format!("/v1/keys/{key}")).await["role"], "seals");
     let place = done.field("location").unwrap();
     until(async || endpoint.get(&token, place).await["state"] == "in_force").await;
+    let again = post(&promote, value!({})).await;
+    let said = again.json();
+    assert_eq!((again.status, &said["key"]), (200, &value!(key)), "it was done before: {said}");
+    assert_eq!((&said["changes"], &said["operation"]), (&value!([]), &Value::Null), "{said}");
 
     let retire = format!("/v1/keys/{first}:retire");
     let shut = post(&retire, value!({})).await;
@@ -115,6 +119,8 @@ pub async fn a_leaked_key_is_denied_and_everybody_logs_in_again(stage: Stage) {
     browser.log_in(&sessions, "canary-ada").await;
     let leaked = endpoint.get(&token, "/v1/keys").await["keys"][0]["id"].as_str().unwrap().to_owned();
     let path = format!("/v1/keys/{leaked}:compromise");
+    let node = Node::start(&stage);
+    node.signal("STOP");
     let plan = endpoint.ask(&token, "POST", &path, Some(&value!({ "dry_run": true }))).await;
     assert_eq!((plan.status, browser.open(&sessions).await.verdict()), (200, Verdict::Live), "{plan:?}");
     let done = endpoint.ask(&token, "POST", &path, Some(&value!({ "reason": "laptop of an operator" }))).await;
@@ -125,7 +131,17 @@ pub async fn a_leaked_key_is_denied_and_everybody_logs_in_again(stage: Stage) {
         "{changed}"
     );
     assert_ne!(changed["key"], leaked, "another one seals");
-    until(async || endpoint.get(&token, done.field("location").unwrap()).await["state"] == "in_force").await;
+    let operation = async || endpoint.get(&token, done.field("location").unwrap()).await;
+    let said = operation().await;
+    assert_eq!(
+        (&said["compromise"]["complete"], &said["compromise"]["nodes"]),
+        (&value!(false), &Value::Null),
+        "{said}"
+    );
+    assert!(said["compromise"]["waits"].as_str().unwrap().contains(&node.name()), "{said}");
+    node.signal("CONT");
+    until(async || operation().await["state"] == "in_force").await;
+    until(async || operation().await["compromise"] == value!({ "complete": true, "nodes": 2, "waits": null })).await;
     assert_eq!(browser.open(&sessions).await.verdict(), Verdict::CompromisedKey);
     let why = endpoint.ask(&token, "POST", "/v1/explain", Some(&value!({ "cookie": browser.cookie() }))).await.json();
     assert_eq!(

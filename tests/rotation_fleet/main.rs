@@ -1,28 +1,33 @@
 //! Keys are rotated by the real program over a fleet of real processes, on a real server and under load.
 #![cfg(all(feature = "redis", feature = "cli"))]
 
+mod by_hand;
 mod dry_run;
 mod failover;
 #[path = "../fleet/mod.rs"]
 mod fleet;
+mod killed;
 mod load;
 #[path = "../redis_support/mod.rs"]
 mod redis_support;
 mod ring_secret;
+mod tap;
 mod world;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fleet::{Ask, Route, Said};
 use load::{Elders, Load};
+use sealjar::io::folder::KeyFolder;
+use sealjar::revocation::{Parcel, RevocationStore as _};
 use serde_json::{Value, json as value};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use world::{BOUNDS, World};
 
 const ROTATIONS: usize = 20;
-const KILLS: u32 = 12;
+/// Longer than a node that was killed is waited for: H and 12 s.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a node of the other tests, in a process of its own"]
@@ -65,6 +70,33 @@ async fn log_in(world: &World, node: usize) -> Option<String> {
         Some(Said::Done { cookie, .. }) => cookie,
         _ => None,
     }
+}
+
+/// A cookie from each node that serves.
+async fn cookies(world: &World) -> Vec<String> {
+    let mut cookies = Vec::new();
+    for node in world.up() {
+        cookies.push(until("a login", PATIENCE, async || log_in(world, node).await).await);
+    }
+    cookies
+}
+
+/// Every node opens every cookie. One that is busy, or behind for a moment, is asked again.
+async fn all_are_live(world: &World, cookies: &[String], when: &str) {
+    for node in world.up() {
+        for cookie in cookies {
+            let said = until("an answer", PATIENCE, async || {
+                let said = verdict(world, node, cookie).await;
+                (said != "None" && said != "list_unavailable").then_some(said)
+            });
+            assert_eq!(said.await, "live", "node {node}, {when}");
+        }
+    }
+}
+
+async fn parcels(world: &World) -> Vec<Parcel> {
+    let list_key = KeyFolder::new(world.operator_keys()).list_key().unwrap();
+    world.server().open_under(&list_key).await.parcels().await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -197,58 +229,6 @@ async fn rotations_survive_a_server_that_restarts_and_one_that_is_emptied() {
         elders.seal(&world).await;
         assert!(elders.show(&world).await > 0);
     }
-    println!("{}", load.end(&world).await);
-    nobody_lost_anything(&world);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rotation_that_was_killed_at_any_step_is_gone_on_with() {
-    let world = World::of(3).await;
-    let load = Load::start(&world, 6);
-    let began = Instant::now();
-    rotate(&world).await;
-    let span = began.elapsed();
-    let mut left = BTreeMap::<&str, usize>::new();
-    for step in 0..KILLS {
-        let before = world.sealing().await;
-        let mut child = world.run(&["keys", "rotate"]);
-        // Up to twice as long as one takes, so that some are killed when they have promoted.
-        tokio::time::sleep(span * 2 * step / KILLS).await;
-        child.kill().await.unwrap();
-        let (staged, sealing) = (world.keys("staged").await, world.sealing().await);
-        let state = match (staged.is_empty(), sealing == before) {
-            (true, true) => "nothing begun",
-            (false, true) => "staged",
-            (true, false) => "promoted",
-            (false, false) => panic!("both a key that is staged and a new one that seals"),
-        };
-        *left.entry(state).or_default() += 1;
-        let done = world.done(&["keys", "rotate"]).await;
-        if let [staged] = &*staged {
-            // Its own bytes may not have got anywhere before the kill.
-            let went_on = done["key"] == **staged;
-            assert!(went_on || world.keys("retired").await.contains(staged), "{staged} is left over: {done}");
-        }
-        assert_eq!(world.sealing().await, done["key"].as_str().unwrap());
-        assert!(world.keys("staged").await.is_empty());
-    }
-    println!("killed {KILLS} times within {:?}: {left:?}", span * 2);
-    assert!(left.len() > 1, "the kills hit more than one step: {left:?}");
-
-    // While it waits for a node, for certain.
-    world.pause(1);
-    let mut child = world.run(&["keys", "rotate"]);
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    while let Some(line) = lines.next_line().await.unwrap() {
-        if line.contains("has it") {
-            break;
-        }
-    }
-    child.kill().await.unwrap();
-    let staged = world.keys("staged").await;
-    world.go_on(1);
-    let done = world.done(&["keys", "rotate"]).await;
-    assert_eq!((done["key"].as_str(), done["resumed"].as_bool()), (Some(&*staged[0]), Some(true)));
     println!("{}", load.end(&world).await);
     nobody_lost_anything(&world);
 }

@@ -1,50 +1,17 @@
 //! The ring secret is given out, and replaced by another: `docs/rotation.md`, step by step, with the program and processes.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use sealjar::io::folder::KeyFolder;
-use sealjar::revocation::{Parcel, RevocationStore as _};
 use serde_json::json;
 
 use crate::load::Load;
 use crate::world::{BOUNDS, World, copy_keys};
-use crate::{log_in, nobody_lost_anything, until, verdict};
-
-/// Longer than a node that was killed is waited for: H and 12 s.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A cookie from each node that serves.
-async fn cookies(world: &World) -> Vec<String> {
-    let mut cookies = Vec::new();
-    for node in world.up() {
-        cookies.push(until("a login", BOUNDS.1, async || log_in(world, node).await).await);
-    }
-    cookies
-}
-
-/// Every node opens every cookie. One that is busy, or behind for a moment, is asked again.
-async fn all_are_live(world: &World, cookies: &[String], when: &str) {
-    for node in world.up() {
-        for cookie in cookies {
-            let said = until("an answer", PATIENCE, async || {
-                let said = verdict(world, node, cookie).await;
-                (said != "None" && said != "list_unavailable").then_some(said)
-            });
-            assert_eq!(said.await, "live", "node {node}, {when}");
-        }
-    }
-}
+use crate::{PATIENCE, all_are_live, cookies, nobody_lost_anything, parcels, until};
 
 async fn restart_with(world: &World, node: usize, secret: &str) {
     world.kill(node);
     world.give(node, secret);
     world.restart(node).await;
-}
-
-async fn parcels(world: &World) -> Vec<Parcel> {
-    let list_key = KeyFolder::new(world.operator_keys()).list_key().unwrap();
-    world.server().open_under(&list_key).await.parcels().await.unwrap()
 }
 
 /// Ends the load. Nobody may have lost a session, and none was old enough to end by itself.

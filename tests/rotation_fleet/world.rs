@@ -250,6 +250,13 @@ impl World {
         self.command(arguments).spawn().unwrap()
     }
 
+    /// The same, and it reaches the server through another port.
+    pub fn run_through(&self, port: u16, arguments: &[&str]) -> Child {
+        let server = self.server();
+        let url = server.admin_url().replace(&format!(":{}", server.port()), &format!(":{port}"));
+        self.command(arguments).env("REDIS_URL", url).spawn().unwrap()
+    }
+
     /// The program's exit code and what it says in JSON.
     pub async fn sealjar(&self, arguments: &[&str]) -> (i32, Value) {
         let Output { status, stdout, stderr } =

@@ -119,8 +119,10 @@ pub async fn step(service: &Service, ask: &Ask, verb: Verb) -> Result<Step, Prob
     let span = tracing::info_span!("operation", id = wire::encode(&id), step = verb.name(), key = %key);
     let change = async move {
         let mut made = taken(&operator, step).await.map_err(shut)?;
-        let operation =
-            made.receipt.take().map(|receipt| Operation::new(wire::encode(&id), known, actor, receipt, operator.now()));
+        let operation = made.receipt.take().map(|receipt| {
+            let operation = Operation::new(wire::encode(&id), known, actor, receipt, operator.now());
+            if let KeyStep::Compromise { leaked, .. } = step { operation.of_compromise(leaked) } else { operation }
+        });
         Ok(followed(&operator, &operations, &made, operation))
     };
     Ok(Step::Change { about, change: Box::pin(change.instrument(span)) })
@@ -147,7 +149,7 @@ fn followed(operator: &Operator, operations: &Operations, made: &KeyDone, operat
     let body = done(made, told.as_ref(), false);
     operation.into_iter().for_each(|operation| operations.keep(operation));
     let states = made.change.iter().map(|(key, record)| format!("{key} {}", record.state));
-    let result = states.collect::<Vec<_>>().join(", ");
+    let result = if made.change.is_empty() { "done before".to_owned() } else { states.collect::<Vec<_>>().join(", ") };
     Changed { told: Told { status: if location.is_some() { 201 } else { 200 }, body, location }, result }
 }
 

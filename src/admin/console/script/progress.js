@@ -30,7 +30,7 @@ async function poll(id) {
   }
 }
 
-const isOver = ({ state }) => state === "in_force";
+const isOver = ({ state, compromise }) => state === "in_force" && compromise?.complete !== false;
 
 function showOperation(operation) {
   const at = operations.findIndex((known) => known.id === operation.id);
@@ -48,8 +48,9 @@ function showOperation(operation) {
 
 const counted = ({ confirmed, total }) => `${confirmed} of ${plural(total, "node")}`;
 
-function stand({ state, nodes }) {
+function stand({ state, nodes, compromise }) {
   if (!nodes) return ["warn", "Written down"];
+  if (state === "in_force" && compromise?.waits) return ["warn", `In force on ${counted(nodes)}, and could be undone: ${compromise.waits}`];
   if (state === "in_force") return ["good", nodes.total ? `In force on ${counted(nodes)}` : "In force: no node follows the list"];
   if (!nodes.store_whole) return ["warn", `${nodes.confirmed} of ${nodes.total}: the store is being filled again`];
   return ["warn", `In force on ${counted(nodes)}`];

@@ -230,10 +230,19 @@ fn refused(error: KeyStepError, output: &Output) -> Result<ExitCode, Error> {
     }
 }
 
-/// What one could do about nodes that do not get a new key.
-fn without_ring_secret() -> String {
-    format!(
-        "Without a ring secret the file has to be put into every node's key folder. With one ({FILE_VARIABLE} or \
-         {VARIABLE}, here and on the nodes) keys travel through the list."
-    )
+/// What a person has to do so that nodes get a new key. Nothing where it travels through the list.
+fn by_hand(operator: &Operator, key: KeyId) -> Option<String> {
+    if operator.has_ring_secret() {
+        return None;
+    }
+    let file = operator.folder().file_of(key);
+    let what = if file.exists() {
+        format!("Copy {}", file.display())
+    } else {
+        format!("The file {key}.key is not in {}: copy it from where it was made", operator.folder().path().display())
+    };
+    Some(format!(
+        "{what} into the key folder of every node that has another one (mode 0600; the folder is watched, no restart). \
+         With a ring secret ({FILE_VARIABLE} or {VARIABLE}, here and on the nodes) keys travel through the list instead."
+    ))
 }

@@ -13,7 +13,7 @@ use sealjar::revocation::Durability;
 use sealjar::rotation::{KeyState, Refusal};
 use serde_json::{Value, json};
 
-use super::{refused, without_ring_secret};
+use super::{by_hand, refused};
 use crate::output::Output;
 
 /// Between two looks at the nodes.
@@ -33,11 +33,11 @@ pub async fn rotate(
     let mut progress = Progress::begin(operator, output);
     let (key, resumed) = match staged(operator, patience, &mut progress).await? {
         Ok(staged) => staged,
-        Err(why) => return Ok(late(None, &why, output)),
+        Err(why) => return Ok(late(operator, None, &why, output)),
     };
     let done = match promoted(operator, key, patience, &mut progress).await? {
         Ok(done) => done,
-        Err(why) => return Ok(late(Some(key), &why, output)),
+        Err(why) => return Ok(late(operator, Some(key), &why, output)),
     };
     let mut nodes = 0;
     if let Some(receipt) = &done.receipt {
@@ -83,11 +83,19 @@ async fn staged(
     loop {
         let why = match operator.begin_rotation(None).await {
             Ok(Staged::New(key)) => {
-                progress.say(&format!("{key} is new, and on its way to the nodes"));
+                let what = match by_hand(operator, key) {
+                    None => format!("{key} is new, and on its way to the nodes"),
+                    Some(copy) => format!("{key} is new. {copy}"),
+                };
+                progress.say(&what);
                 return Ok(Ok((key, false)));
             }
             Ok(Staged::Before(key)) => {
-                progress.say(&format!("{key} is on its way already; going on with it"));
+                let what = match by_hand(operator, key) {
+                    None => format!("{key} is on its way already; going on with it"),
+                    Some(copy) => format!("{key} was staged before; going on with it. {copy}"),
+                };
+                progress.say(&what);
                 return Ok(Ok((key, true)));
             }
             Ok(Staged::Unfinished(key)) => format!("waiting whether somebody else is just staging {key}"),
@@ -162,16 +170,17 @@ fn passing(error: KeyStepError) -> Result<String, Error> {
     }
 }
 
-fn late(key: Option<KeyId>, why: &str, output: &Output) -> ExitCode {
+fn late(operator: &Operator, key: Option<KeyId>, why: &str, output: &Output) -> ExitCode {
     let name = key.map(|key| key.to_string());
-    output.answer(&json!({ "done": false, "key": name, "reason": why, "may_pass": true }), || {
-        let on_its_way = name.as_ref().map(|key| format!(" {key} is on its way."));
+    let copy = key.and_then(|key| by_hand(operator, key));
+    let value = json!({ "done": false, "key": name, "reason": why, "may_pass": true, "by_hand": copy });
+    output.answer(&value, || {
+        let next = copy.or_else(|| name.map(|key| format!("{key} is on its way.")));
         format!(
-            "{} in time: {why}.\nNodes go on with the keys that they have.{} `sealjar keys rotate` goes on from here, \
-             `sealjar keys rotate --abort` takes the new key back. {}",
+            "{} in time: {why}.\nNodes go on with the keys that they have. {}\n`sealjar keys rotate` goes on from here, \
+             `sealjar keys rotate --abort` takes the new key back.",
             output.good_or_bad(false, "Not done"),
-            on_its_way.unwrap_or_default(),
-            without_ring_secret(),
+            next.unwrap_or_default(),
         )
     });
     ExitCode::from(5)

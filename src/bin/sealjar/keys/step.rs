@@ -13,7 +13,7 @@ use sealjar::rotation::{KeyRecord, KeyState, Refusal};
 use serde_json::{Value, json};
 
 use super::rotate::Progress;
-use super::{refused, without_ring_secret};
+use super::{by_hand, refused};
 use crate::output::{Output, confirmed};
 
 /// Between two looks at the nodes.
@@ -56,9 +56,11 @@ fn answer(done: &KeyDone, dry_run: bool, output: &Output) -> ExitCode {
     let key = done.key.map(|key| key.to_string());
     output.answer(&outline(done, dry_run), || {
         let own = done.change.iter().rev().find(|(key, _)| Some(*key) == done.key);
-        let state = own.map_or("unchanged", |(_, record)| record.state.name());
+        let state = own.map_or("", |(_, record)| record.state.name());
         let key = key.unwrap_or_default();
-        let text = if dry_run {
+        let text = if done.change.is_empty() {
+            format!("{key} seals already. Nothing was changed.")
+        } else if dry_run {
             format!("{key} would be {state}. Nothing was changed.")
         } else {
             format!("{key} is {} now.", output.bold(state))
@@ -81,8 +83,10 @@ pub async fn promote(
     }
     let mut progress = Progress::begin(operator, output);
     operator.refresh().await?;
-    let is_active = operator.view().list.rotation().record(key).is_some_and(|record| record.state == KeyState::Active);
-    if is_active {
+    let view = operator.view();
+    let list = view.list.rotation();
+    let is_active = list.record(key).is_some_and(|record| record.state == KeyState::Active);
+    if is_active && list.newest() != Some(key) {
         // In one lease's time every node knows that it may seal again soon.
         match operator.change_keys(KeyStep::Recall(key)).await {
             Ok(_) => {}
@@ -121,11 +125,10 @@ pub async fn compromise(
         Err(error) => return refused(error, output),
     };
     if plan.key.is_none() && !operator.has_ring_secret() {
-        output.progress(&format!(
-            "No other key is on all live nodes. Logins answer 503 on a node until the file of the new key has reached \
-             it. {}",
-            without_ring_secret()
-        ));
+        output.progress(
+            "No other key is on all live nodes, and there is no ring secret to bring them one. Logins answer 503 on a \
+             node until the file of the new key has been copied to it.",
+        );
     }
     if dry_run {
         return Ok(would(leaked, &plan, output));
@@ -139,6 +142,9 @@ pub async fn compromise(
         Err(error) => return refused(error, output),
     };
     let Some(receipt) = &done.receipt else { return Ok(ExitCode::SUCCESS) };
+    // Before the wait: nobody can log in until it is done.
+    let copy = done.key.filter(|_| plan.key.is_none()).and_then(|key| by_hand(operator, key));
+    copy.iter().for_each(|copy| output.progress(copy));
     let wish = Wish { durability: Durability::InForce, replicas: 0, patience: wait };
     let mut progress = Progress::begin(operator, output);
     let reached = operator.wait(receipt, wish, |so_far, _| progress.waiting(&format!("{so_far} deny it"))).await?;
@@ -156,6 +162,7 @@ pub async fn compromise(
         "reason": complete.as_ref().err(),
         "took_ms": reached.took.as_millis(),
         "warning": done.warning,
+        "by_hand": copy,
     });
     output.answer(&value, || {
         let instead = replaced.map_or_else(|| "and no key in its place".to_owned(), |key| format!("and {key} seals"));
@@ -166,7 +173,7 @@ pub async fn compromise(
             }
             Err(why) => format!("Not confirmed by all: {why}. Who cannot be reached stops serving by itself."),
         };
-        done.warning.iter().fold(format!("{head}\n{tail}"), |text, warning| format!("{text}\n{warning}"))
+        done.warning.iter().chain(&copy).fold(format!("{head}\n{tail}"), |text, more| format!("{text}\n{more}"))
     });
     Ok(if complete.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(5) })
 }
