@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::core_keys::Keys;
 use crate::counters::{Counters, Published, Spending};
 use crate::error::Error;
-use crate::id::{SessionId, ShortId, Tag, TagKind};
+use crate::id::{KeyId, SessionId, ShortId, Tag, TagKind};
 use crate::io::follow::Follow;
 use crate::io::wake::Wake;
 use crate::judge::{self, Authentic, Refusal, UnknownKey};
@@ -145,14 +145,16 @@ impl Core {
 
     /// Waits until this session is not good any more, and says why: revoked, expired, or nobody can tell
     /// because the list is lost.
-    pub(crate) async fn ended(&self, id: SessionId, claims: Claims) -> Verdict {
+    pub(crate) async fn ended(&self, id: SessionId, claims: Claims, under: Option<KeyId>) -> Verdict {
         let mut waiter = self.shared.changed.waiter();
         loop {
             let now = self.now();
             let verdict = {
                 let view = self.replica.view();
                 let lost = matches!(view.freshness(self.config.bounds(), now), Freshness::Lost | Freshness::Joining);
-                judge::ended(id, &claims, &view, now).or(lost.then_some(Verdict::ListUnavailable))
+                let leaked = under.and_then(|key| judge::leaked(key, &self.ring.load()));
+                let ended = leaked.or_else(|| judge::ended(id, &claims, &view, now));
+                ended.or(lost.then_some(Verdict::ListUnavailable))
             };
             if let Some(verdict) = verdict {
                 return verdict;
@@ -313,8 +315,9 @@ fn refresh(ring: &ArcSwap<KeyRing>, keys: Option<Vec<Arc<RingKey>>>, view: &View
     let changed = keys.is_some() || old.rotation() != view.list.rotation();
     let keys = keys.unwrap_or_else(|| old.shared().to_vec());
     let new = KeyRing::assemble(keys, view.list.rotation().clone(), now.seconds(), config.propagation());
+    let new = new.as_of(view.lower_bound());
     let sealing = |ring: &KeyRing| ring.sealing().map(RingKey::id);
-    if changed || sealing(&old) != sealing(&new) {
+    if changed || old.heard() != new.heard() || sealing(&old) != sealing(&new) {
         ring.store(Arc::new(new));
     }
 }

@@ -13,6 +13,7 @@ use crate::cookie::header;
 use crate::id::{KeyId, SessionId};
 use crate::revocation::{Denial, View};
 use crate::ring::KeyRing;
+use crate::rotation::KeyState;
 use crate::seal::{self, Opened};
 use crate::time::Now;
 use crate::verdict::Verdict;
@@ -129,7 +130,8 @@ fn open(value: &[u8], config: &Config, ring: &KeyRing, now: Now) -> Result<Opene
         return Err(Verdict::WrongSuite);
     }
     let key = ring.find(envelope.key_id())?;
-    let opened = seal::open(envelope, key, config.binding())?;
+    let mut opened = seal::open(envelope, key, config.binding())?;
+    opened.heard = ring.heard();
     key.note_opened(now.seconds());
     Ok(opened)
 }
@@ -171,6 +173,12 @@ pub fn ended(session: SessionId, claims: &Claims, view: &View, now: Now) -> Opti
         return Some(Verdict::AbsoluteExpired);
     }
     decide(session, claims, view, now).err()
+}
+
+/// The same for the key that its cookie came under: what a leaked key has sealed may claim any birth.
+#[must_use]
+pub fn leaked(key: KeyId, ring: &KeyRing) -> Option<Verdict> {
+    (ring.state(key) == Some(KeyState::Compromised)).then_some(Verdict::CompromisedKey)
 }
 
 fn decide(session: SessionId, claims: &Claims, view: &View, now: Now) -> Result<(), Verdict> {

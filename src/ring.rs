@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::id::KeyId;
 use crate::key::{Key, SubKeys};
 use crate::rotation::{KeyState, Rotation};
-use crate::time::{Day, Seconds};
+use crate::time::{Day, Position, Seconds};
 use crate::verdict::Verdict;
 
 /// A key with the sub-keys of one app.
@@ -93,6 +93,7 @@ pub struct KeyRing {
     keys: Vec<Arc<RingKey>>,
     sealing: Option<Arc<RingKey>>,
     rotation: Rotation,
+    heard: Position,
 }
 
 impl KeyRing {
@@ -105,7 +106,19 @@ impl KeyRing {
         let born: Vec<_> = keys.iter().map(|key| (key.id, key.created)).collect();
         let sealing = rotation.sealing(&born, now, window);
         let sealing = sealing.and_then(|id| keys.iter().find(|key| key.id == id)).cloned();
-        Self { keys, sealing, rotation }
+        Self { keys, sealing, rotation, heard: Position::default() }
+    }
+
+    /// The same, with all in it that was published up to this position.
+    #[must_use]
+    pub fn as_of(self, heard: Position) -> Self {
+        Self { heard, ..self }
+    }
+
+    /// All that was published up to this position is in it: what is not in it lies above.
+    #[must_use]
+    pub const fn heard(&self) -> Position {
+        self.heard
     }
 
     /// The key that seals; none if every key at hand is out of service.

@@ -14,6 +14,7 @@ use crate::claims::Claims;
 use crate::id::{Handle, KeyId, SessionId};
 use crate::random;
 use crate::ring::RingKey;
+use crate::time::Position;
 use crate::verdict::Verdict;
 use crate::wire::{self, HEADER, NONCE, Suite, TAG, Unverified};
 
@@ -100,6 +101,9 @@ pub struct Opened {
     pub session: SessionId,
     /// What the seal vouches for.
     pub claims: Claims,
+    /// All that was published up to this position was known to who opened it, a denial of its key among it. The judge
+    /// says so.
+    pub heard: Position,
     bytes: Vec<u8>,
     /// The extras reach to the payload, and that to the end.
     extras_at: usize,
@@ -160,7 +164,8 @@ pub fn open(envelope: Unverified, key: &RingKey, binding: &Binding) -> Result<Op
     if suite == Suite::Signed && rest_at != payload_at {
         return Err(Verdict::Malformed);
     }
-    Ok(Opened { suite, key: key.id(), session, claims, bytes, extras_at, payload_at: rest_at })
+    let heard = Position::default();
+    Ok(Opened { suite, key: key.id(), session, claims, heard, bytes, extras_at, payload_at: rest_at })
 }
 
 /// Everything that goes into a seal.

@@ -15,7 +15,7 @@ use super::extras::Extras;
 use super::{Identity, Payload, Session};
 use crate::claims::{Claims, Tags};
 use crate::error::Error;
-use crate::id::SessionId;
+use crate::id::{KeyId, SessionId};
 use crate::payload;
 use crate::random;
 use crate::seal::{self, Content};
@@ -142,7 +142,7 @@ impl<T: Payload> Session<T> {
         })?;
         // Bytes that are passed on unread keep the schema that they were written with.
         let schema = if self.touched { config.schema() } else { identity.claims.schema };
-        let claims = Claims { sealed_at: now, schema, ..identity.claims };
+        let claims = Claims { born: self.birth(&identity, key.id()), sealed_at: now, schema, ..identity.claims };
         let content = Content { session: identity.id, claims: &claims, extras, payload };
         let sealed = seal::seal(config.suite(), content, key, config.binding());
         let characters = config.cookie().characters(sealed.as_ref().map_or(payload.len() * 4 / 3, String::len));
@@ -154,6 +154,14 @@ impl<T: Payload> Session<T> {
                 Err(Error::TooLarge { characters, limit: config.cookie().limit(), heaviest: payload::heaviest(value) })
             }
         }
+    }
+
+    /// Who is carried over to another key was born before anything that this node had not heard of when it opened the
+    /// cookie. Else whoever has a leaked key could have a birth of their choice sealed under a good one, above the cut-off
+    /// that will come with the denial. An honest birth is no later anyway: who had heard of the newer key sealed with it.
+    fn birth(&self, identity: &Identity, key: KeyId) -> Position {
+        let carried_over = self.kept.as_ref().filter(|kept| kept.session == identity.id && kept.key != key);
+        carried_over.map_or(identity.claims.born, |kept| identity.claims.born.min(kept.heard))
     }
 
     /// The app's data, encoded, and whether it differs from what came in (or from an empty session).

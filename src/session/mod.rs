@@ -158,9 +158,11 @@ impl<T: Payload> Session<T> {
     pub fn revoked(&self) -> impl Future<Output = Verdict> + Send + use<T> {
         let (core, verdict) = (self.core.clone(), self.verdict);
         let known = self.identity().map(|Identity { id, claims }| (id, claims));
+        let under = self.kept.as_ref().filter(|kept| known.is_some_and(|(id, _)| id == kept.session));
+        let under = under.map(|kept| kept.key);
         async move {
             match known {
-                Some((id, claims)) => core.ended(id, claims).await,
+                Some((id, claims)) => core.ended(id, claims, under).await,
                 None => verdict,
             }
         }

@@ -6,6 +6,7 @@ mod dry_run;
 mod failover;
 #[path = "../fleet/mod.rs"]
 mod fleet;
+mod forged;
 mod killed;
 mod load;
 #[path = "../redis_support/mod.rs"]
