@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::id::KeyId;
 use crate::key::Key;
 use crate::revocation::Revocation;
+use crate::rotation::Change;
 
 impl Operator {
     pub(super) async fn compromise(&self, leaked: KeyId, replacement: Option<KeyId>) -> Result<KeyDone, KeyStepError> {
@@ -13,6 +14,10 @@ impl Operator {
         let mut replacement = replacement;
         let standing = self.standing().await?;
         self.must_be_known(&standing, leaked)?;
+        if let Some(key) = standing.fleet().replaced(leaked, replacement) {
+            let warning = self.discard(leaked).await;
+            return Ok(KeyDone { key: Some(key), change: Change::new(), receipt: None, warning });
+        }
         standing.fleet().compromise(leaked, replacement)?;
         if replacement.is_none() {
             replacement = standing.fleet().replacement(leaked);

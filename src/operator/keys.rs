@@ -150,8 +150,12 @@ impl Operator {
             }
             KeyStep::Compromise { leaked, replacement } => {
                 self.must_be_known(&standing, leaked)?;
-                let replacement = replacement.or_else(|| fleet.replacement(leaked));
-                (replacement, fleet.compromise(leaked, replacement)?)
+                if let Some(key) = fleet.replaced(leaked, replacement) {
+                    (Some(key), Change::new())
+                } else {
+                    let replacement = replacement.or_else(|| fleet.replacement(leaked));
+                    (replacement, fleet.compromise(leaked, replacement)?)
+                }
             }
             step => decide(&fleet, step)?,
         };
@@ -161,7 +165,8 @@ impl Operator {
     /// Does a step, or says what it waits for.
     ///
     /// A compromise denies the key, puts another in its place and logs everybody out, in one publication. It waits
-    /// for nobody; [`Operator::wait`] on its receipt tells when every live node has it.
+    /// for nobody; [`Operator::wait`] on its receipt tells when every live node has it. Done before, it is not done
+    /// again, and nobody is logged out once more.
     ///
     /// # Errors
     ///

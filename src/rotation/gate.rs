@@ -218,6 +218,14 @@ impl Fleet<'_> {
         Ok(change)
     }
 
+    /// What seals in the place of a leaked key that is denied already, if that is what is wanted: then nothing is left to
+    /// do. The cut-off of everybody was published in the same write.
+    #[must_use]
+    pub fn replaced(&self, leaked: KeyId, wanted: Option<KeyId>) -> Option<KeyId> {
+        let is_denied = self.list.record(leaked).is_some_and(|record| record.state == KeyState::Compromised);
+        self.list.newest().filter(|key| is_denied && wanted.is_none_or(|wanted| wanted == *key))
+    }
+
     /// What can replace a leaked key at once: the newest other key with which every live node opens.
     #[must_use]
     pub fn replacement(&self, leaked: KeyId) -> Option<KeyId> {

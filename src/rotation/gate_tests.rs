@@ -267,3 +267,19 @@ fn what_everyone_holds_can_replace_a_leaked_key() {
     members[2].holds = BTreeMap::new();
     assert_eq!(fleet(&list, &members).replacement(OLD), None);
 }
+
+#[test]
+fn a_compromise_is_done_once_unless_something_else_is_to_seal() {
+    let (before, members) = promoted();
+    assert_eq!(fleet(&before, &members).replaced(NEW, None), None, "it seals");
+    let list = after(&before, fleet(&before, &members).compromise(NEW, Some(OLD)).unwrap());
+    let denied = fleet(&list, &members);
+    assert_eq!(denied.replaced(NEW, None), Some(OLD));
+    assert_eq!(denied.replaced(NEW, Some(OLD)), Some(OLD));
+    assert_eq!(denied.replaced(NEW, Some(KeyId([9; 4]))), None);
+    let nothing_seals = after(
+        &before,
+        vec![(OLD, KeyRecord::new(KeyState::Retired, 1)), (NEW, KeyRecord::new(KeyState::Compromised, 2))],
+    );
+    assert_eq!(fleet(&nothing_seals, &members).replaced(NEW, None), None, "there is something left to do");
+}

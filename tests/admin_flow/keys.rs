@@ -159,4 +159,8 @@ pub async fn a_leaked_key_is_denied_and_everybody_logs_in_again(stage: Stage) {
         logged_in && again.open(&sessions).await.verdict() == Verdict::Live
     })
     .await;
+    let more = endpoint.ask(&token, "POST", &path, Some(&value!({ "reason": "pressed twice" }))).await;
+    let said = more.json();
+    assert_eq!((more.status, &said["changes"], &said["operation"]), (200, &value!([]), &Value::Null), "{said}");
+    assert_eq!(again.open(&sessions).await.verdict(), Verdict::Live, "nobody is logged out once more");
 }

@@ -192,12 +192,17 @@ async fn a_compromise_that_was_killed_at_any_write_is_gone_on_with() {
         // All of it or nothing.
         let staged = world.keys("staged").await;
         assert!(staged.len() <= 1, "{when}: {staged:?}");
-        if world.keys("compromised").await.contains(&leaked) {
+        let is_denied = world.keys("compromised").await.contains(&leaked);
+        let mut since = Vec::new();
+        if is_denied {
             all_are_refused(&world, &minted, LEAKED, &when).await;
+            since = cookies(&world).await;
         } else {
             all_are_live(&world, &minted, &when).await;
         }
         let done = world.done(&compromise).await;
+        assert_eq!(done["before"], is_denied, "{when}: {done}");
+        all_are_live(&world, &since, &format!("{when}: nobody is logged out once more")).await;
         refused.extend(minted);
         denied.push(leaked);
         let replacement = done["replacement"].as_str().unwrap();

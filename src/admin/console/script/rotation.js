@@ -39,9 +39,11 @@ async function beginStep(name, id = null) {
 }
 
 function stepInWords({ key, found, changes, warning }) {
-  if (changes) return [...changes.map((change) => `${change.key} would be ${change.state}.`), warning];
+  if (changes) return [...each(changes, "would be"), warning];
   return [found ? `${key} is on its way already, and goes on.` : "Nothing stands in the way."];
 }
+
+const each = (changes, verb) => changes.length ? changes.map(({ key, state }) => `${key} ${verb} ${state}.`) : ["It was done before: nothing is left to do."];
 
 function stepReady() {
   const confirmed = step?.name !== "compromise" || $("key-confirm").value.trim() === step.id;
@@ -61,7 +63,7 @@ async function doStep(event) {
   $("key-step").close();
   if (name === "rotate") [turning, tried, refusal] = [answer.body.key, 0, null];
   if (name === "abort") [turning, settled, underway] = [null, id, null];
-  if (name !== "rotate") note($("rotation-note"), "good", ...answer.body.changes.map((change) => `${change.key} is ${change.state}.`), answer.body.warning);
+  if (name !== "rotate") note($("rotation-note"), "good", ...each(answer.body.changes, "is"), answer.body.warning);
   if (answer.body.operation) follow(answer.body.operation);
   readKeys();
   readAudit();

@@ -133,7 +133,7 @@ pub async fn compromise(
     if dry_run {
         return Ok(would(leaked, &plan, output));
     }
-    if asks && !confirmed("This logs everybody out, and the key never comes back.") {
+    if asks && !plan.change.is_empty() && !confirmed("This logs everybody out, and the key never comes back.") {
         eprintln!("Nothing was changed.");
         return Ok(ExitCode::from(2));
     }
@@ -141,35 +141,47 @@ pub async fn compromise(
         Ok(done) => done,
         Err(error) => return refused(error, output),
     };
-    let Some(receipt) = &done.receipt else { return Ok(ExitCode::SUCCESS) };
     // Before the wait: nobody can log in until it is done.
     let copy = done.key.filter(|_| plan.key.is_none()).and_then(|key| by_hand(operator, key));
     copy.iter().for_each(|copy| output.progress(copy));
     let wish = Wish { durability: Durability::InForce, replicas: 0, patience: wait };
-    let mut progress = Progress::begin(operator, output);
-    let reached = operator.wait(receipt, wish, |so_far, _| progress.waiting(&format!("{so_far} deny it"))).await?;
-    let outstanding: Vec<_> =
-        reached.progress.iter().flat_map(|progress| &progress.outstanding).map(Node::name).collect();
-    let complete = completion(operator, leaked, wait.saturating_sub(reached.took)).await;
+    let (mut progress, began) = (Progress::begin(operator, output), Instant::now());
+    let reached = match &done.receipt {
+        Some(receipt) => {
+            Some(operator.wait(receipt, wish, |so_far, _| progress.waiting(&format!("{so_far} deny it"))).await?)
+        }
+        // It was done before, and is not done again.
+        None => None,
+    };
+    let missing = reached.iter().flat_map(|reached| &reached.progress).flat_map(|progress| &progress.outstanding);
+    let outstanding: Vec<_> = missing.map(Node::name).collect();
+    let complete = completion(operator, leaked, wait.saturating_sub(began.elapsed())).await;
+    let took = reached.as_ref().map_or_else(|| began.elapsed(), |reached| reached.took);
     let replaced = done.key.map(|key| key.to_string());
     let value = json!({
         "done": true,
         "key": leaked.to_string(),
         "replacement": replaced,
-        "durability": reached.durability.name(),
+        "before": done.change.is_empty(),
+        "durability": reached.map(|reached| reached.durability.name()),
         "nodes": complete.as_ref().ok(),
         "outstanding": outstanding,
         "reason": complete.as_ref().err(),
-        "took_ms": reached.took.as_millis(),
+        "took_ms": took.as_millis(),
         "warning": done.warning,
         "by_hand": copy,
     });
     output.answer(&value, || {
         let instead = replaced.map_or_else(|| "and no key in its place".to_owned(), |key| format!("and {key} seals"));
-        let head = format!("{leaked} is {} now, {instead}; everybody has to log in again.", output.bold("denied"));
+        let denied = output.bold("denied");
+        let head = if done.change.is_empty() {
+            format!("{leaked} was {denied} before, {instead}; nobody is logged out once more.")
+        } else {
+            format!("{leaked} is {denied} now, {instead}; everybody has to log in again.")
+        };
         let tail = match &complete {
             Ok(nodes) => {
-                format!("All {nodes} live node(s) have confirmed it after {:.1} s.", reached.took.as_secs_f64())
+                format!("All {nodes} live node(s) have confirmed it after {:.1} s.", took.as_secs_f64())
             }
             Err(why) => format!("Not confirmed by all: {why}. Who cannot be reached stops serving by itself."),
         };
@@ -182,6 +194,9 @@ pub async fn compromise(
 fn would(leaked: KeyId, plan: &KeyDone, output: &Output) -> ExitCode {
     let key = plan.key.map(|key| key.to_string());
     output.answer(&outline(plan, true), || {
+        if plan.change.is_empty() {
+            return format!("{leaked} is denied already. Nothing would be changed, and nobody logged out.");
+        }
         let instead = key.map_or_else(
             || "a new key would be made to seal in its place".to_owned(),
             |key| format!("{key} would seal in its place"),
