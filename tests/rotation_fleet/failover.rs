@@ -6,8 +6,8 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use crate::load::{Elders, Load};
 use crate::redis_support::APP;
-use crate::world::{BOUNDS, World};
-use crate::{log_in, nobody_lost_anything, rotate, until, verdict};
+use crate::world::World;
+use crate::{PATIENCE, log_in, nobody_lost_anything, rotate, until, verdict};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rotations_survive_a_replica_that_is_promoted() {
@@ -67,7 +67,7 @@ async fn record(world: &World, server: usize, key: &str) -> redis::Value {
 async fn a_leaked_key_stays_closed_when_a_replica_that_lags_is_promoted() {
     let world = World::watched(3).await;
     let leaked = rotate(&world).await;
-    let cookie = until("a login", BOUNDS.1, async || log_in(&world, 0).await).await;
+    let cookie = until("a login", PATIENCE, async || log_in(&world, 0).await).await;
     let watched = world.servers();
     let primary = watched.primary().await;
     let replicas: Vec<_> = (0..3).filter(|server| *server != primary).collect();

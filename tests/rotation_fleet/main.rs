@@ -261,7 +261,7 @@ async fn a_node_with_another_ring_secret_is_named_and_nothing_is_promoted() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_staged_key_can_be_taken_back_and_an_older_one_promoted_again() {
-    let world = World::of(2).await;
+    let world = World::lasting(2).await;
     let first = world.sealing().await;
     let second = rotate(&world).await;
     world.pause(1);
@@ -282,9 +282,9 @@ async fn a_staged_key_can_be_taken_back_and_an_older_one_promoted_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leaked_key_is_closed_everywhere_at_once_and_for_good() {
-    let world = World::of(3).await;
+    let world = World::lasting(3).await;
     let leaked = rotate(&world).await;
-    let cookie = until("a login", BOUNDS.1, async || log_in(&world, 0).await).await;
+    let cookie = until("a login", PATIENCE, async || log_in(&world, 0).await).await;
     let dry = world.done(&["keys", "compromise", &leaked, "--dry-run"]).await;
     assert!(dry["dry_run"] == true && verdict(&world, 1, &cookie).await == "live", "{dry}");
     let began = Instant::now();
@@ -294,8 +294,11 @@ async fn a_leaked_key_is_closed_everywhere_at_once_and_for_good() {
     for node in world.up() {
         assert_eq!(verdict(&world, node, &cookie).await, "compromised_key", "node {node}");
     }
-    assert!(took < BOUNDS.0 + Duration::from_secs(3), "S, and the time that a program takes to start: {took:?}");
-    let mut fresh = until("a login under the replacement", BOUNDS.1, async || log_in(&world, 1).await).await;
+    assert!(
+        took < BOUNDS.0 + Duration::from_secs(10),
+        "S, and the time that a program takes on a busy machine: {took:?}"
+    );
+    let mut fresh = until("a login under the replacement", PATIENCE, async || log_in(&world, 1).await).await;
     for node in world.up() {
         assert_eq!(verdict(&world, node, &fresh).await, "live");
     }
@@ -304,7 +307,7 @@ async fn a_leaked_key_is_closed_everywhere_at_once_and_for_good() {
     let done = world.done(&["keys", "compromise", &second, "--yes"]).await;
     assert_eq!(done["replacement"].as_str(), Some(&*world.sealing().await), "{done}");
     assert_eq!(verdict(&world, 2, &fresh).await, "compromised_key");
-    fresh = until("a login under the new key", BOUNDS.1, async || log_in(&world, 2).await).await;
+    fresh = until("a login under the new key", PATIENCE, async || log_in(&world, 2).await).await;
     assert_eq!(verdict(&world, 0, &fresh).await, "live");
 
     for node in 0..2 {
@@ -338,9 +341,9 @@ async fn a_leaked_key_is_closed_everywhere_at_once_and_for_good() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leaked_key_that_a_node_has_not_denied_yet_says_which_node() {
-    let world = World::of(3).await;
+    let world = World::lasting(3).await;
     let leaked = rotate(&world).await;
-    let cookie = until("a login", BOUNDS.1, async || log_in(&world, 0).await).await;
+    let cookie = until("a login", PATIENCE, async || log_in(&world, 0).await).await;
     world.pause(1);
     let (code, said) = world.sealjar(&["keys", "compromise", &leaked, "--yes", "--wait", "2"]).await;
     assert_eq!((code, &said["outstanding"], &said["nodes"]), (5, &value!([world.name(1)]), &Value::Null), "{said}");
@@ -350,7 +353,7 @@ async fn a_leaked_key_that_a_node_has_not_denied_yet_says_which_node() {
     }
     // What it knew is older than S by now.
     world.go_on(1);
-    until("it has heard", BOUNDS.1, async || {
+    until("it has heard", PATIENCE, async || {
         let said = verdict(&world, 1, &cookie).await;
         assert_ne!(said, "live");
         (said == "compromised_key").then_some(())
@@ -359,7 +362,7 @@ async fn a_leaked_key_that_a_node_has_not_denied_yet_says_which_node() {
     // Whoever may still serve without having been heard of is waited for before it is called done.
     let second = world.sealing().await;
     world.server().command(&["FLUSHALL"]).await;
-    until("there is a list again", BOUNDS.1, async || (world.sealjar(&["keys", "status"]).await.0 == 0).then_some(()))
+    until("there is a list again", PATIENCE, async || (world.sealjar(&["keys", "status"]).await.0 == 0).then_some(()))
         .await;
     let (code, said) = world.sealjar(&["keys", "compromise", &second, "--yes"]).await;
     assert!(code == 0 && said["nodes"].as_u64() >= Some(2), "{said}");
@@ -367,7 +370,7 @@ async fn a_leaked_key_that_a_node_has_not_denied_yet_says_which_node() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_many_who_rotate_at_once_none_gets_in_the_way_of_another() {
-    let world = World::of(2).await;
+    let world = World::lasting(2).await;
     let rotations: Vec<_> = (0..4)
         .map(|_| {
             let world: Arc<World> = world.clone();
@@ -379,6 +382,6 @@ async fn of_many_who_rotate_at_once_none_gets_in_the_way_of_another() {
         assert_eq!(code, 0, "{said}");
     }
     assert!(world.keys("staged").await.is_empty());
-    let cookie = until("a login", BOUNDS.1, async || log_in(&world, 0).await).await;
+    let cookie = until("a login", PATIENCE, async || log_in(&world, 0).await).await;
     assert_eq!(verdict(&world, 1, &cookie).await, "live");
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use crate::load::Load;
-use crate::world::{BOUNDS, World, copy_keys};
+use crate::world::{World, copy_keys};
 use crate::{PATIENCE, all_are_live, cookies, nobody_lost_anything, parcels, until};
 
 async fn restart_with(world: &World, node: usize, secret: &str) {
@@ -43,7 +43,7 @@ async fn from_files_to_the_ring_secret_nobody_loses_a_session() {
         let file = world.folder(&format!("node-{node}")).join(format!("{first}.key"));
         assert!(file.exists(), "files stay where they are");
     }
-    until("the key is in the list, wrapped", BOUNDS.1, async || {
+    until("the key is in the list, wrapped", PATIENCE, async || {
         let name = format!("key:{first}");
         parcels(&world).await.iter().any(|parcel| parcel.name == name && !parcel.content.is_empty()).then_some(())
     })
@@ -72,7 +72,7 @@ async fn from_files_to_the_ring_secret_nobody_loses_a_session() {
     assert_eq!(world.sealing().await, staged);
     for name in ["node-0", "node-1", "node-2", "newcomer"] {
         let file = world.folder(name).join(format!("{staged}.key"));
-        until("the new key has come", BOUNDS.1, async || file.exists().then_some(())).await;
+        until("the new key has come", PATIENCE, async || file.exists().then_some(())).await;
     }
     all_are_live(&world, &old, "after the rotation").await;
     all_are_live(&world, &cookies(&world).await, "under the new key").await;
