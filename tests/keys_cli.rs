@@ -12,6 +12,7 @@ use std::time::Duration;
 use sealjar::io::folder::{KeyFolder, ring_secret};
 use sealjar::io::place::ListPlace;
 use sealjar::operator::{Operator, Staged};
+use sealjar::rotation::KeyState;
 use sealjar::time::{Clock, days};
 use sealjar::{Sessions, Verdict};
 use serde_json::Value;
@@ -282,4 +283,18 @@ async fn cookies_are_counted_by_the_day_of_the_lists_clock_and_summed_over_the_n
     assert_eq!(yesterday.map(sealjar::time::Seconds::day), Some(START.day()), "it was seen before");
     open(1).await;
     assert!(said(1).await > yesterday);
+}
+
+/// Between two looks of a program that waits, another one may have promoted the key.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn going_on_with_a_key_that_was_promoted_meanwhile_stages_no_other() {
+    let home = Home::new();
+    let _app = app(&home).await;
+    let folder = KeyFolder::new(home.path().join("keys"));
+    let operator = Operator::open(&ListPlace::in_home(home.path()), folder, None, Clock::system()).await.unwrap();
+    let rotated = done(home.path(), &["keys", "rotate"]).await;
+    let promoted = rotated["key"].as_str().unwrap().parse().unwrap();
+    assert_eq!(operator.begin_rotation(Some(promoted)).await.unwrap(), Staged::Before(promoted));
+    let keys = operator.key_status().await.unwrap().keys;
+    assert!(keys.iter().all(|key| key.state != KeyState::Staged), "{keys:?}");
 }

@@ -202,16 +202,21 @@ impl Operator {
     pub async fn begin_rotation(&self, before: Option<KeyId>) -> Result<Staged, KeyStepError> {
         let standing = self.standing().await?;
         let Some(key) = standing.list.staged() else {
-            let forgotten = before.filter(|key| standing.list.record(*key).is_none());
-            let bytes = match forgotten {
-                Some(key) => self.bytes_of(key, &self.store.parcels().await?)?,
-                None => None,
+            return match before {
+                None => self.stage_new().await,
+                // Somebody has promoted it, or taken it back, since the caller looked.
+                Some(key) if standing.list.record(key).is_some() => Ok(Staged::Before(key)),
+                Some(key) => self.stage_again(key).await,
             };
-            let Some(key) = bytes else { return self.stage_new().await };
-            self.stage(&key, |fleet| fleet.stage_again(key.id())).await?;
-            return Ok(Staged::New(key.id()));
         };
         self.go_on(&standing, key).await
+    }
+
+    /// Stages a key that the list has lost; another, where its bytes are lost as well.
+    async fn stage_again(&self, key: KeyId) -> Result<Staged, KeyStepError> {
+        let Some(key) = self.bytes_of(key, &self.store.parcels().await?)? else { return self.stage_new().await };
+        self.stage(&key, |fleet| fleet.stage_again(key.id())).await?;
+        Ok(Staged::New(key.id()))
     }
 
     /// Goes on with the key that is staged.
