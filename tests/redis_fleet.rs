@@ -176,7 +176,7 @@ async fn of_sixteen_clients_one_gets_the_value_and_none_after_a_loss() {
     let (cookie, _) = fleet.log_in(0, 7).await;
     for round in 0..RACES {
         let offered = fleet.offer(round, &cookie).await;
-        assert_eq!(fleet.race(&offered).await, 1, "round {round}");
+        assert_eq!(fleet.race(&offered).await, 1, "breach: round {round}");
     }
     println!("{CLIENTS} clients for one value through 4 processes, {RACES} times: one got it each time");
     let mut minted = Vec::new();
@@ -190,7 +190,7 @@ async fn of_sixteen_clients_one_gets_the_value_and_none_after_a_loss() {
     // Nobody can know any more which of them were spent.
     fleet.server.command(&["FLUSHALL"]).await;
     for offered in before.iter().chain(after) {
-        assert_eq!(fleet.race(offered).await, 0, "it was minted before the loss");
+        assert_eq!(fleet.race(offered).await, 0, "breach: it was minted before the loss");
     }
     for node in 0..4 {
         // A process offers in the life that it knows, until its next beat.
@@ -198,7 +198,7 @@ async fn of_sixteen_clients_one_gets_the_value_and_none_after_a_loss() {
         loop {
             let offered = fleet.offer(node, &cookie).await;
             let winners = fleet.race(&offered).await;
-            assert!(winners <= 1, "{winners} got it");
+            assert!(winners <= 1, "breach: {winners} got it");
             if winners == 1 {
                 break;
             }

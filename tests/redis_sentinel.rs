@@ -81,7 +81,11 @@ async fn visit(sessions: Sessions<Visitor>, cookie: String, stop: Arc<AtomicBool
         let began = Instant::now();
         let verdict = browser.open(&sessions).await.verdict();
         assert!(began.elapsed() < Duration::from_secs(10), "a request hung for {:?}", began.elapsed());
-        assert!([allowed, Verdict::ListUnavailable].contains(&verdict), "{verdict} after {:?}", began.elapsed());
+        assert!(
+            [allowed, Verdict::ListUnavailable].contains(&verdict),
+            "breach: {verdict} after {:?}",
+            began.elapsed()
+        );
         answers += usize::from(verdict == allowed);
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

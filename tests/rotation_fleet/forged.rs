@@ -103,7 +103,11 @@ async fn no_birth_that_a_leaked_key_claimed_outlives_its_denial() {
         for (which, cookie) in anew.iter().enumerate() {
             let key = Unverified::parse(cookie.split_once('=').unwrap().1.as_bytes()).unwrap().key_id();
             assert_eq!(Ok(key), next.parse::<KeyId>(), "it is under the good key");
-            assert_eq!(verdict(&world, node, cookie).await, "revoked_all", "node {node}, the forged cookie {which}");
+            assert_eq!(
+                verdict(&world, node, cookie).await,
+                "revoked_all",
+                "breach: node {node}, the forged cookie {which}"
+            );
         }
     }
     let fresh = until("a login", PATIENCE, async || log_in(&world, 1).await).await;
