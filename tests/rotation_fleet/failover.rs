@@ -2,12 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-
 use crate::load::{Elders, Load};
 use crate::redis_support::APP;
 use crate::world::World;
-use crate::{PATIENCE, log_in, nobody_lost_anything, rotate, until, verdict};
+use crate::{HeldUp, PATIENCE, log_in, nobody_lost_anything, rotate, until, verdict};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rotations_survive_a_replica_that_is_promoted() {
@@ -17,15 +15,7 @@ async fn rotations_survive_a_replica_that_is_promoted() {
     rotate(&world).await;
     for way in ["handed over", "killed"] {
         let before = world.sealing().await;
-        // It waits for the frozen node, so the failover is in the middle.
-        world.pause(1);
-        let mut child = world.run(&["keys", "rotate"]);
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        while let Some(line) = lines.next_line().await.unwrap() {
-            if line.contains("waiting for") {
-                break;
-            }
-        }
+        let rotation = HeldUp::by(&world, 1).await;
         elders.seal(&world).await;
         let (began, primary) = (Instant::now(), world.servers().primary().await);
         if way == "killed" {
@@ -37,12 +27,14 @@ async fn rotations_survive_a_replica_that_is_promoted() {
         println!("{way}: another primary after {:?}", began.elapsed());
         world.go_on(1);
         shown += elders.show(&world).await;
-        let mut said = Vec::new();
-        while let Ok(Some(line)) = lines.next_line().await {
-            said.push(line);
-        }
-        assert!(child.wait().await.unwrap().success(), "{way}: {said:#?}");
+        rotation.ends(way).await;
         println!("{way}: sealed with a new key after {:?}", began.elapsed());
+        // Right after a failover the list is none that may be asked.
+        until("the list is whole again", PATIENCE, async || {
+            let (code, status) = world.sealjar(&["keys", "status"]).await;
+            (code == 0 && status["healed"] == true).then_some(())
+        })
+        .await;
         assert_ne!(world.sealing().await, before, "{way}");
         elders.seal(&world).await;
         shown += elders.show(&world).await;

@@ -23,7 +23,8 @@ use load::{Elders, Load};
 use sealjar::io::folder::KeyFolder;
 use sealjar::revocation::{Parcel, RevocationStore as _};
 use serde_json::{Value, json as value};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStderr};
 use world::{BOUNDS, World};
 
 const ROTATIONS: usize = 20;
@@ -43,7 +44,7 @@ async fn rotate(world: &World) -> String {
 
 fn nobody_lost_anything(world: &World) {
     let faults = world.faults.lock().unwrap();
-    assert!(faults.is_empty(), "{} faults: {faults:#?}", faults.len());
+    assert!(faults.is_empty(), "breach: {} faults: {faults:#?}", faults.len());
 }
 
 /// Waits for something that comes by itself.
@@ -90,7 +91,7 @@ async fn all_are_live(world: &World, cookies: &[String], when: &str) {
                 let said = verdict(world, node, cookie).await;
                 (said != "None" && said != "list_unavailable").then_some(said)
             });
-            assert_eq!(said.await, "live", "node {node}, {when}");
+            assert_eq!(said.await, "live", "breach: node {node}, {when}");
         }
     }
 }
@@ -186,6 +187,35 @@ async fn twenty_rotations_lose_nobody_while_nodes_die_start_and_stall() {
     nobody_lost_anything(&world);
 }
 
+/// A rotation that waits for a node that is frozen, so that something can happen in the middle.
+struct HeldUp {
+    child: Child,
+    lines: Lines<BufReader<ChildStderr>>,
+}
+
+impl HeldUp {
+    async fn by(world: &World, node: usize) -> Self {
+        world.pause(node);
+        let mut child = world.run(&["keys", "rotate"]);
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        while let Some(line) = lines.next_line().await.unwrap() {
+            if line.contains("waiting for") {
+                break;
+            }
+        }
+        Self { child, lines }
+    }
+
+    /// It does what it was to do.
+    async fn ends(mut self, after: &str) {
+        let mut said = Vec::new();
+        while let Ok(Some(line)) = self.lines.next_line().await {
+            said.push(line);
+        }
+        assert!(self.child.wait().await.unwrap().success(), "after {after}: {said:#?}");
+    }
+}
+
 /// As an operator does with a node that will not come back.
 async fn forget(world: &World, number: usize) {
     let name = world.name(number);
@@ -203,15 +233,7 @@ async fn rotations_survive_a_server_that_restarts_and_one_that_is_emptied() {
     for loss in ["restart", "flush", "restart", "flush"] {
         elders.seal(&world).await;
         let before = world.sealing().await;
-        // It waits for the frozen node, so the loss is in the middle.
-        world.pause(1);
-        let mut child = world.run(&["keys", "rotate"]);
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        while let Some(line) = lines.next_line().await.unwrap() {
-            if line.contains("waiting for") {
-                break;
-            }
-        }
+        let rotation = HeldUp::by(&world, 1).await;
         if loss == "restart" {
             world.server().kill();
             world.server().restart();
@@ -219,12 +241,8 @@ async fn rotations_survive_a_server_that_restarts_and_one_that_is_emptied() {
             world.server().command(&["FLUSHALL"]).await;
         }
         world.go_on(1);
-        let mut said = Vec::new();
         let began = Instant::now();
-        while let Ok(Some(line)) = lines.next_line().await {
-            said.push(line);
-        }
-        assert!(child.wait().await.unwrap().success(), "after {loss}: {said:#?}");
+        rotation.ends(loss).await;
         println!("{loss}: sealed with a new key after {:?}", began.elapsed());
         assert_ne!(world.sealing().await, before, "after {loss}");
         elders.seal(&world).await;
